@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# deaddrop: one non-recursive makefile.  Object lists follow from the folders: lib/*.c is libdeaddrop.a, STAGE/*.c without the
+# programs' main files is STAGE.a, and a unit test tests/unit/STAGE_what.c is linked with STAGE.a and libdeaddrop.a.
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+LIBEXECDIR ?= $(PREFIX)/lib/deaddrop
+SENDMAILDIR ?= $(SBINDIR)
+
+CC ?= cc
+AR ?= ar
+CFLAGS ?= -O2 -g
+B ?= build
+
+WARN = -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wwrite-strings -Wvla -Wformat=2 -Wconversion \
+	-Wno-sign-conversion -Wundef -Wpointer-arith -Wcast-qual
+HARDEN = -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+DD_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(WERROR) $(HARDEN) -Ilib $(CFLAGS) $(CPPFLAGS)
+DD_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+
+STAGES = inject queue send local
+PROGRAMS = inject/deaddrop-inject queue/deaddrop-queue queue/deaddrop-mailq send/deaddrop-send local/deaddrop-local
+MAINS = $(addsuffix .c,$(PROGRAMS))
+BIN = $(addprefix $(B)/bin/,$(notdir $(PROGRAMS)))
+
+LIB_SRC = $(sort $(wildcard lib/*.c))
+LIB_OBJ = $(LIB_SRC:%.c=$(B)/%.o)
+LIB = $(B)/libdeaddrop.a
+stage_src = $(sort $(filter-out $(MAINS),$(wildcard $(1)/*.c)))
+stage_obj = $(patsubst %.c,$(B)/%.o,$(call stage_src,$(1)))
+
+UNIT_SRC = $(sort $(wildcard tests/unit/*.c))
+UNIT_BIN = $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
+TOOL_SRC = $(sort $(wildcard tests/e2e/*.c tests/bench/*.c tests/crash/*.c))
+TOOL_BIN = $(TOOL_SRC:%.c=$(B)/%)
+
+all: $(BIN)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(DD_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $(LIB_OBJ)
+
+define stage_rules
+$(B)/$(1).a: $(call stage_obj,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(AR) rcs $$@ $(call stage_obj,$(1))
+endef
+$(foreach s,$(STAGES),$(eval $(call stage_rules,$(s))))
+
+define program_rules
+$(B)/bin/$(notdir $(1)): $(B)/$(1).o $(B)/$(firstword $(subst /, ,$(1))).a $(LIB)
+	@mkdir -p $$(@D)
+	$(CC) $(DD_CFLAGS) $(DD_LDFLAGS) -o $$@ $$^ $(LDLIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
+
+# cmocka is the tests' alone; a unit test's name begins with the folder that it tests
+define unit_rules
+$(B)/unit/$(1): $(B)/tests/unit/$(1).o $(filter-out $(B)/lib.a,$(B)/$(firstword $(subst _, ,$(1))).a) $(LIB)
+	@mkdir -p $$(@D)
+	$(CC) $(DD_CFLAGS) $(DD_LDFLAGS) -o $$@ $$^ -lcmocka $(LDLIBS)
+endef
+$(foreach u,$(notdir $(UNIT_BIN)),$(eval $(call unit_rules,$(u))))
+
+$(TOOL_BIN): $(B)/%: $(B)/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(DD_CFLAGS) $(DD_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+unit: $(UNIT_BIN)
+tools: $(TOOL_BIN)
+
+check:
+	@tests/check
+
+demo:
+	@service/demo
+
+lint:
+	@tests/lint
+
+clean:
+	rm -rf $(B)
+
+install uninstall:
+	@service/$@ '$(DESTDIR)' '$(SBINDIR)' '$(BINDIR)' '$(LIBEXECDIR)' '$(MANDIR)' '$(SENDMAILDIR)' '$(B)/bin'
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+.PHONY: all unit tools check demo lint clean install uninstall
+.SECONDARY:

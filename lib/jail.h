@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The jail: chroot, user, groups, no_new_privs, resource limits.  The only user of chroot(2), setuid(2) and their like.
+ */
+#ifndef DEADDROP_JAIL_H
+#define DEADDROP_JAIL_H
+
+#include <sys/types.h>
+
+#include "str.h"
+
+struct jail {
+	const char *root;		/* NULL: no chroot */
+	bool change_user;
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[32];		/* supplementary */
+	size_t group_count;
+	uint64_t max_files;		/* RLIMIT_NOFILE; 0: leave */
+	uint64_t max_memory;		/* RLIMIT_AS; 0: leave */
+	uint64_t max_file_size;		/* RLIMIT_FSIZE; 0: leave */
+	bool no_processes;		/* RLIMIT_NPROC 0 (threads of a stage that needs them are made before) and no core file */
+};
+
+/* "USER", "USER:GROUP" or numbers; looks up the user, its group and supplementary groups.  -1: error says what is missing. */
+int jail_parse_user(struct jail *jail, const char *text, struct str *error);
+/* Enters.  0, or -1 with error; a process that got -1 must exit.  Verifies afterwards that the way back is closed. */
+int jail_enter(const struct jail *jail, struct str *error);
+/* The path inside the chroot of a path of the host: behind root's prefix.  NULL where it lies outside.  root may be NULL.  Points into path. */
+const char *jail_inside(const char *root, const char *path);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The keeper: a small process outside the jail that opens, connects, starts and resolves what its stage may still need (design: what a jailed stage needs
+ * from outside).  The list is fixed before the fork; a request names an index into it.  It returns descriptors and reads no mail.
+ * It runs as the user given (root only where the list demands it), single-threaded, and ends when its socket does, ending its children with it.
+ */
+#ifndef DEADDROP_KEEPER_H
+#define DEADDROP_KEEPER_H
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "loop.h"
+#include "str.h"
+
+#define KEEPER_ITEMS_MAX 256
+#define KEEPER_ADDRESSES_MAX 16
+#define KEEPER_NAME_MAX 255
+
+struct keeper_list;
+struct keeper;
+
+struct keeper_list *keeper_list_new(void);
+void keeper_list_free(struct keeper_list *list);
+/* Each returns the index, or -1 with errno.  Strings are copied. */
+int keeper_add_file(struct keeper_list *list, const char *path, int flags, mode_t mode);	/* O_RDONLY, or O_WRONLY|O_APPEND|O_CREAT */
+int keeper_add_socket(struct keeper_list *list, const char *path);				/* UNIX stream */
+struct keeper_command {
+	char *const *argv;		/* argv[0] is an absolute path; no shell */
+	char *const *env;		/* fixed; NAME=value */
+	char *const *env_names;		/* names that a request may add: e.g. SENDER, RECIPIENT.  NULL: none */
+	uid_t uid;
+	gid_t gid;
+	const char *directory;		/* NULL: / */
+	uint64_t max_memory, max_cpu_seconds, max_files, max_processes;	/* 0: leave */
+};
+int keeper_add_command(struct keeper_list *list, const struct keeper_command *command);
+int keeper_allow_names(struct keeper_list *list);		/* resolving; returns 0 */
+bool keeper_list_empty(const struct keeper_list *list);
+
+/* Forks it; call before the jail, as root or not.  uid/gid: whom it becomes where the list allows that (no commands of other users and no more). */
+struct keeper *keeper_start(const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error);
+int keeper_attach(struct keeper *keeper, struct loop *loop);	/* answers come through the loop from now on */
+void keeper_stop(struct keeper *keeper);			/* closes the socket: it ends, and its children */
+
+/* Answers.  fd is the caller's; -1 with error an errno of the keeper's attempt.  EPIPE: the keeper is gone. */
+typedef void keeper_fd_fn(void *arg, int fd, int error);
+int keeper_open(struct keeper *keeper, int index, keeper_fd_fn *fn, void *arg);
+int keeper_connect(struct keeper *keeper, int index, keeper_fd_fn *fn, void *arg);
+
+/* A started command: its standard input and combined output are pipes, both the caller's.  ended is called once, later: status as of waitpid. */
+struct keeper_process { uint32_t handle; int input, output; };
+typedef void keeper_run_fn(void *arg, const struct keeper_process *process, int error);
+typedef void keeper_end_fn(void *arg, uint32_t handle, int status);
+int keeper_run(struct keeper *keeper, int index, char *const *env, keeper_run_fn *started, keeper_end_fn *ended, void *arg);
+int keeper_kill(struct keeper *keeper, uint32_t handle, int signal);	/* to its process group */
+
+typedef void keeper_names_fn(void *arg, const struct sockaddr_storage *addresses, size_t count, int error);	/* error: 0 or EAI_… */
+int keeper_resolve(struct keeper *keeper, const char *name, const char *port, keeper_names_fn *fn, void *arg);
+typedef void keeper_host_fn(void *arg, const char *name, int error);	/* name of an address, forward-confirmed by the caller */
+int keeper_host(struct keeper *keeper, const struct sockaddr *address, socklen_t len, keeper_host_fn *fn, void *arg);
+
+#endif

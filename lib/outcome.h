@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Outcomes: what a deliverer answers for a recipient, and the line that the spool keeps of it (deaddrop-spool(5), OUTCOMES).
+ * Pure.
+ */
+#ifndef DEADDROP_OUTCOME_H
+#define DEADDROP_OUTCOME_H
+
+#include "id.h"
+
+/* A delivery's result.  Its wire form is one letter. */
+enum outcome_verdict { OUTCOME_DONE = 'K', OUTCOME_LATER = 'Z', OUTCOME_NEVER = 'X' };
+
+#define OUTCOME_STATUS_MAX 12		/* "5.123.123" and its NUL */
+#define OUTCOME_REASON_MAX 400		/* bytes; longer texts are cut */
+
+struct outcome {			/* a value: copy it freely */
+	enum outcome_verdict verdict;
+	char status[OUTCOME_STATUS_MAX];	/* RFC 3463 */
+	char text[OUTCOME_REASON_MAX + 1];
+};
+
+/* Fills one in; text is cut to fit, controls become blanks.  A status that is not of the verdict's class becomes x.0.0. */
+void outcome_set(struct outcome *o, enum outcome_verdict verdict, const char *status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Reads the value of a K, Z or X frame: "key n status text".  -1 where it is malformed. */
+int outcome_read(char type, struct span value, struct id_key *key, uint32_t *n, struct outcome *o);
+int outcome_value(struct str *out, struct id_key key, uint32_t n, const struct outcome *o);	/* writes such a value */
+/* Reads a bare enhanced code, "4.2.1".  True and *verdict where it is one. */
+bool outcome_is_status(struct span status, enum outcome_verdict *verdict);
+
+enum outcome_state {
+	OUTCOME_STATE_DONE, OUTCOME_STATE_FAILED, OUTCOME_STATE_TRY_LATER, OUTCOME_STATE_MOVED, OUTCOME_STATE_BOUNCED,
+	OUTCOME_STATE_HELD, OUTCOME_STATE_REMOVED, OUTCOME_STATE_COUNT
+};
+const char *outcome_state_name(enum outcome_state state);       /* "done", "failed", "later", ... */
+
+#define OUTCOME_ALL UINT32_MAX		/* the recipient of a line about the whole message: "-" */
+
+struct outcome_line {
+	uint32_t index;
+	uint32_t recipient;
+	enum outcome_state state;
+	uint32_t tries;
+	uint64_t next;			/* microseconds since 1970, or 0 */
+	struct span status, drop, address, reason;	/* written: raw.  read: still encoded (text_decode) */
+};
+
+int outcome_line_write(struct str *out, struct span file, const struct outcome_line *line);   /* file: the N or ID in the CRC */
+/* Takes a line from the head of *rest.  1: read. 0: *rest was empty. -1: a line that is torn or wrong was skipped. */
+int outcome_line_read(struct span *rest, struct span file, struct outcome_line *line);
+
+#endif
