@@ -10,5 +10,6 @@
 #include <stdint.h>
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len);   /* the same without the instruction */
 
 #endif

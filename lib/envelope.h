@@ -22,10 +22,11 @@ struct envelope {
 void envelope_init(struct envelope *e, size_t bytes_max);       /* the cap of each of the three strings */
 void envelope_clear(struct envelope *e);                        /* empty, memory kept */
 void envelope_free(struct envelope *e);
-/* 0, or -1: EINVAL (not clean), EMSGSIZE, ENOMEM */
+/* 0, or -1 with nothing changed: EINVAL (not clean, an empty recipient, a recipient's attribute before any recipient), EMSGSIZE, ENOMEM */
 int envelope_set_sender(struct envelope *e, struct span address);
 int envelope_add_attribute(struct envelope *e, struct span name, struct span value);
 int envelope_add_recipient(struct envelope *e, struct span address);
 int envelope_add_recipient_attribute(struct envelope *e, struct span name, struct span value);	/* of the last recipient */
+bool envelope_is_name(struct span name);                        /* of an attribute */
 
 #endif

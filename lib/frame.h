@@ -22,7 +22,12 @@ enum frame_result { FRAME_BAD = -1, FRAME_MORE = 0, FRAME_WHOLE = 1 };
  */
 enum frame_result frame_take(const char *data, size_t len, struct frame *frame, size_t *used);
 
+/* Bytes that the frame at the head of data will take in all; 0 while that cannot be told. */
+size_t frame_size(const char *data, size_t len);
+
+/* Both append a frame; 0, or -1 as str_append, EMSGSIZE also for a value that is too long.  The string is as it was then. */
 int frame_put(struct str *out, char type, struct span value);
 int frame_printf(struct str *out, char type, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int frame_vprintf(struct str *out, char type, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
 
 #endif

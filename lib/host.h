@@ -10,5 +10,6 @@
 
 int host_name(struct str *out);		/* appends gethostname's */
 int host_mail_name(struct str *out);	/* appends the mail name */
+int host_mail_name_of(struct str *out, const char *path);	/* the same with another file than /etc/mailname */
 
 #endif

@@ -8,7 +8,7 @@
 #include "str.h"
 
 #define ID_NAME_LEN 33		/* 16 digits, '-', 16 hex digits */
-#define ID_TEXT_MAX 44		/* an id as text, with its NUL */
+#define ID_TEXT_MAX 48		/* an id as text, with its NUL */
 #define ID_KEY_MAX 96		/* a job's key as text, with its NUL */
 
 struct id_name {		/* a journal file */
@@ -16,9 +16,13 @@ struct id_name {		/* a journal file */
 	uint64_t random;
 };
 
+/* A bounce's id is its parent's with this bit in the index; as text it is the parent's with "-b" at its end. */
+#define ID_BOUNCE UINT32_C(0x80000000)
+#define ID_INDEX_MAX (ID_BOUNCE - 1)
+
 struct id {			/* a message */
 	struct id_name name;
-	uint32_t index;
+	uint32_t index;		/* in its journal file, and perhaps ID_BOUNCE */
 };
 
 struct id_key {			/* a job */

@@ -22,11 +22,14 @@ struct jail {
 	bool no_processes;		/* RLIMIT_NPROC 0 (threads of a stage that needs them are made before) and no core file */
 };
 
-/* "USER", "USER:GROUP" or numbers; looks up the user, its group and supplementary groups.  -1: error says what is missing. */
+/* "USER", "USER:GROUP" or numbers; looks up the user, its group and supplementary groups (which a GROUP given does not take away); before the chroot.
+ * -1: error says what is missing. */
 int jail_parse_user(struct jail *jail, const char *text, struct str *error);
-/* Enters.  0, or -1 with error; a process that got -1 must exit.  Verifies afterwards that the way back is closed. */
+/* Enters: chroot, resource limits, user, capabilities (all of them, the bounding set too; a root that stays root keeps those for other people's files and no more),
+ * no_new_privs, not dumpable, no core file.  0, or -1 with error; a process that got -1 must exit.  Verifies afterwards that the way back is closed. */
 int jail_enter(const struct jail *jail, struct str *error);
-/* The path inside the chroot of a path of the host: behind root's prefix.  NULL where it lies outside.  root may be NULL.  Points into path. */
+/* The path inside the chroot of a path of the host: behind root's prefix.  NULL where it lies outside, is relative or has a "..".  root may be NULL: path itself.
+ * Points into path, or is "/". */
 const char *jail_inside(const char *root, const char *path);
 
 #endif

@@ -35,6 +35,7 @@ enum outcome_state {
 };
 const char *outcome_state_name(enum outcome_state state);       /* "done", "failed", "later", ... */
 
+#define OUTCOME_LINE_MAX 8192		/* bytes of a line; nothing longer is written or read */
 #define OUTCOME_ALL UINT32_MAX		/* the recipient of a line about the whole message: "-" */
 
 struct outcome_line {
@@ -47,7 +48,10 @@ struct outcome_line {
 };
 
 int outcome_line_write(struct str *out, struct span file, const struct outcome_line *line);   /* file: the N or ID in the CRC */
-/* Takes a line from the head of *rest.  1: read. 0: *rest was empty. -1: a line that is torn or wrong was skipped. */
+/* Takes a line from the head of *rest.  1: read. 0: *rest was empty. -1: what is torn or wrong was skipped, up to the next place where a line may begin:
+ * a line written right behind a torn one is found.  (A cut through a line leaves -1 for it once or more.) */
 int outcome_line_read(struct span *rest, struct span file, struct outcome_line *line);
+/* The same for a line whose CRC was found right before: it is not looked at again. */
+int outcome_line_scan(struct span *rest, struct outcome_line *line);
 
 #endif

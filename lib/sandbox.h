@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The sandbox: a seccomp filter with just the calls a stage needs, and Landlock for the paths it needs.  Entered after the jail.  What is Linux's alone
- * lives in sandbox.c.  Dangerous calls (ptrace, mount, execve where it is not asked for, module, bpf, keyctl, …) kill the process; unknown ones answer ENOSYS;
+ * lives in sandbox*.c.  Dangerous calls (ptrace, mount, execve where it is not asked for, module, bpf, keyctl, …) kill the process; unknown ones answer ENOSYS;
  * --sandbox log lets all pass and logs (SECCOMP_RET_LOG), --sandbox off does nothing.
+ * Memory can never be made executable.  A socket of a family that was not asked for answers EAFNOSUPPORT, a fork EPERM, openat without SANDBOX_FILES ENOSYS.
+ *
+ * Landlock binds the calling thread and those that it makes, the filter all threads: enter before threads are made.
+ * With SANDBOX_CHILDREN, where programs of others run under it, only the dangerous calls are stopped, and there is no Landlock.
  */
 #ifndef DEADDROP_SANDBOX_H
 #define DEADDROP_SANDBOX_H
@@ -33,6 +37,8 @@ int sandbox_allow(struct sandbox *box, const char *path, unsigned access);      
 /* 0, or -1 with error.  Landlock that the kernel has not (or below ABI 2) is passed over; *landlock (may be NULL) says which ABI was used, 0 for none.  A path that
  * does not exist is an error. */
 int sandbox_enter(const struct sandbox *box, int *landlock, struct str *error);
+/* False on architectures for which there is no filter: Landlock alone then; the stage logs it. */
+bool sandbox_has_seccomp(void);
 int sandbox_parse_mode(const char *text, enum sandbox_mode *mode);              /* on, off, log */
 
 #endif

@@ -4,7 +4,8 @@
  * readiness; the loop; TERM: hook `drain`; end.  chroot, setuid and the sandbox happen here and nowhere else.
  *
  * TERM: drain is called, the stage finishes what it promised, accepts nothing more and calls stage_finish.  HUP: the same, exit 0, so that
- * the supervisor starts it anew with the new configuration.  A second TERM, or 20 s, end it at once (what is unclear then is repeated later).
+ * the supervisor starts it anew with the new configuration.  INT is TERM.  A second TERM or INT, or 20 s, end it at once (what is unclear then is repeated later).
+ * SIGPIPE is ignored.  Descriptors 0, 1 and 2 are open from the beginning; after prepare standard input is /dev/null (prepare may duplicate it).
  * The library never exits: stage_main returns the exit status (sysexits) for main to return.
  */
 #ifndef DEADDROP_STAGE_H
@@ -34,23 +35,24 @@ struct stage_program {
 	const char *summary;		/* one sentence */
 	const char *examples;		/* two worked ones */
 	const struct stage_option *options;
-	unsigned needs;			/* SANDBOX_… */
-	bool has_in, has_out, has_config, has_once;	/* which common options apply */
+	unsigned needs;			/* SANDBOX_…; jail.no_processes is set beforehand unless THREADS or CHILDREN is among them */
+	bool has_in, has_out, has_config, has_once;	/* which common options apply; has_in or has_out implies SANDBOX_UNIX */
 	size_t buffer_cap;		/* of the hub */
 	void *(*create)(void);		/* the stage's own state; NULL: no memory */
 	void (*destroy)(void *self);
-	/* An own option.  0, or -1 with error. */
+	/* An own option, while the command line is read: neither log nor loop is there yet.  value is "" for a switch.  0, or -1 with error.  A name of the table
+	 * that is also a common one takes its place. */
 	int (*option)(void *self, struct stage *stage, const char *name, const char *value, struct str *error);
 	/* Operands (not options).  May be NULL: operands are a usage error. */
 	int (*operand)(void *self, struct stage *stage, const char *value, struct str *error);
-	/* Before the jail.  Returns 0, or a sysexits code with error set: EX_USAGE, EX_CONFIG, EX_NOINPUT, … ; may fill stage_jail and stage_sandbox.
+	/* Before the jail; the --in sockets are bound after it.  Returns 0, or a sysexits code with error set: EX_USAGE, EX_CONFIG, EX_NOINPUT, … ; may fill stage_jail and stage_sandbox.
 	 * A by-hand run is done here too: it returns with stage_exit_now called. */
 	int (*prepare)(void *self, struct stage *stage, struct str *error);
-	/* --check, instead of going on after prepare: prints problems to standard error.  May be NULL. */
+	/* --check, instead of going on after prepare: prints problems to standard error, and returns as prepare.  May be NULL: what prepare finds is all. */
 	int (*check)(void *self, struct stage *stage, struct str *error);
-	/* After jail and sandbox.  Returns as prepare. */
+	/* After jail and sandbox; stage_finish may be called.  Returns as prepare. */
 	int (*start)(void *self, struct stage *stage, struct str *error);
-	void (*drain)(void *self, struct stage *stage);
+	void (*drain)(void *self, struct stage *stage);	/* NULL: the stage leaves at once */
 };
 
 /* The common options, as parsed */
@@ -59,7 +61,8 @@ struct stage_socket {
 	mode_t mode;			/* --in-mode before its --in; default 0660 */
 	gid_t group;			/* --in-group; (gid_t)-1 */
 	bool trusted;			/* given with --in-trust instead of --in */
-	int fd, lock_fd;		/* bound by the skeleton before prepare returns control to the jail; -1 with --check */
+	int fd, lock_fd;		/* bound by the skeleton between prepare and jail; -1 before.  Listening on it is the stage's, in start: it then
+					 * takes fd over; the skeleton closes both at the end only where start was not reached. */
 };
 
 int stage_main(const struct stage_program *program, int argc, char **argv);
@@ -74,6 +77,7 @@ const char *stage_out(const struct stage *stage, size_t n);			/* --out N, NULL p
 const char *stage_config(const struct stage *stage);				/* --config FILE or NULL */
 bool stage_once(const struct stage *stage);
 bool stage_draining(const struct stage *stage);
+bool stage_checking(const struct stage *stage);		/* --check: prepare starts nothing and changes nothing */
 unsigned stage_verbose(const struct stage *stage);
 void stage_finish(struct stage *stage, int status);		/* from within the loop: leave with this status */
 void stage_exit_now(struct stage *stage, int status);		/* from prepare: the run is over, status is the exit code */

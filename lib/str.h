@@ -3,10 +3,13 @@
  * Growable byte strings.  The limit is part of the object, so that nothing that is read from outside can grow without
  * bound.  data[len] is always a NUL (data is "" before the first byte), so that the bytes can be used as a C string
  * where they hold none.  All that may fail return 0, or -1 with errno ENOMEM or EMSGSIZE (the limit) and leave the
- * string as it was.  The owner frees it with str_free, which leaves it empty and usable.
+ * string as it was.  What is appended may not lie within the string itself.  The owner frees it with str_free, which
+ * leaves it empty and usable.
  */
 #ifndef DEADDROP_STR_H
 #define DEADDROP_STR_H
+
+#include <stdarg.h>
 
 #include "span.h"
 
@@ -17,7 +20,7 @@ struct str {
 	size_t max;	/* len never exceeds it */
 };
 
-extern char str_none[1];	/* what data points to while nothing is allocated: always "" */
+extern char str_none[1];	/* what data points to while nothing is allocated: always "", and read-only */
 
 #define STR_INIT(limit) { str_none, 0, 0, (limit) }
 
@@ -29,6 +32,7 @@ int str_add_char(struct str *s, char c);
 int str_add_decimal(struct str *s, uint64_t value, unsigned width);  /* zero-padded to width */
 int str_add_hex(struct str *s, uint64_t value, unsigned width);      /* lower case, zero-padded to width */
 int str_printf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int str_vprintf(struct str *s, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 int str_set(struct str *s, struct span text);                   /* replaces; text may not lie within s */
 void str_cut(struct str *s, size_t len);                        /* keep the first len bytes */
 void str_shift(struct str *s, size_t n);                        /* drop the first n bytes */

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Between the keeper's files: the list, the messages, and the parts of the process (keeper_child*.c).
+ * The socket keeps message boundaries (SOCK_SEQPACKET).  A request is a struct keeper_request and the bytes it announces, an answer likewise; descriptors
+ * ride on answers alone.  Both ends are the same program, so that the structures need no byte order.  The process trusts nothing in a request: it must be right
+ * also when the stage is no longer itself.
+ */
+#ifndef DEADDROP_KEEPER_INTERNAL_H
+#define DEADDROP_KEEPER_INTERNAL_H
+
+#include "keeper.h"
+
+#include <netdb.h>
+
+enum keeper_verb { KEEPER_OPEN, KEEPER_CONNECT, KEEPER_RUN, KEEPER_KILL, KEEPER_RESOLVE, KEEPER_HOST, KEEPER_VERBS };
+enum keeper_kind { KEEPER_STARTED, KEEPER_DONE, KEEPER_ENDED };
+
+#define KEEPER_PAYLOAD_MAX 16384U	/* of a request: environment strings */
+#define KEEPER_ANSWER_MAX (sizeof (struct keeper_answer) + KEEPER_ADDRESSES_MAX * sizeof (struct sockaddr_storage))
+#define KEEPER_FDS_MAX 2
+
+struct keeper_request {
+	uint32_t verb, id;
+	int32_t index, number;		/* number: a signal */
+	uint32_t length;		/* bytes that follow */
+};
+
+struct keeper_answer {
+	uint32_t kind, id;
+	int32_t error, status;
+	uint32_t count;			/* addresses, or bytes of a name */
+};
+
+/* One item; which members count follows from the verb that it serves. */
+struct keeper_item {
+	enum keeper_verb verb;
+	char *path;			/* a command: argv[0] */
+	int flags;
+	mode_t mode;
+	struct keeper_command command;	/* its vectors are copies */
+};
+
+struct keeper_list {
+	struct keeper_item items[KEEPER_ITEMS_MAX];
+	size_t count;
+	bool names;
+};
+
+/* NAME=value whose name is one of names, none of them twice, with a value free of control characters. */
+bool keeper_list_clean(char *const *names, char *const *env, size_t count);
+
+/* Forks.  The stage's end of the socket, or -1 with error. */
+int keeper_child_fork(const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error);
+
+/* Within the process */
+
+struct keeper_process;			/* a running command */
+struct keeper_names;			/* a name being resolved or waiting for its turn */
+
+struct keeper_child {
+	const struct keeper_list *list;
+	struct loop *loop;
+	struct loop_watch *watch;
+	int fd;
+	struct keeper_unsent *unsent, **unsent_end;
+	struct keeper_process *processes;
+	size_t process_count;
+	struct keeper_names *names;	/* in order of arrival; the first of them run */
+	size_t names_count, names_running;
+	bool ending;			/* the stage has gone */
+	struct loop_timer patience;
+	char request[sizeof (struct keeper_request) + KEEPER_PAYLOAD_MAX + 1];
+};
+
+/* Sends, or keeps until the socket takes it; the descriptors are closed in any case. */
+void keeper_child_answer(struct keeper_child *child, const struct keeper_answer *answer, const void *payload, size_t len, const int *fds, size_t fd_count);
+/* KEEPER_DONE with nothing but an error. */
+void keeper_child_fail(struct keeper_child *child, uint32_t id, int error);
+/* In a fork of the process: default signals, and no descriptor but 0, 1, 2 and keep, which becomes 3. */
+int keeper_child_strip(int keep);
+
+void keeper_child_run(struct keeper_child *child, const struct keeper_request *request, char *payload);
+void keeper_child_kill(struct keeper_child *child, const struct keeper_request *request);
+void keeper_child_kill_all(struct keeper_child *child, int signal);
+void keeper_child_run_ended(struct keeper_child *child, pid_t pid, int status);
+
+void keeper_child_name(struct keeper_child *child, const struct keeper_request *request, char *payload);
+void keeper_child_name_ended(struct keeper_child *child, pid_t pid);
+
+#endif
