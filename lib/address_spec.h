@@ -5,8 +5,11 @@
 
 #include "str.h"
 
-/* Takes [route:] local [@ domain] from the head of *rest, which is left right behind the last token taken.  local gets the local part without any quoting,
- * domain the domain or literal with its @, empty if there is none; both may be NULL.  0, or -1 (EINVAL: there is none, or it goes wrong). */
+/*
+ * Takes [route:] local [@ domain] from the head of *rest, which is left right behind the last token taken.  local gets the local part
+ * without any quoting, domain the domain or literal with its @, empty if there is none; both may be NULL.  0, or -1 (EINVAL: there is none,
+ * or it goes wrong).
+ */
 int address_spec_take(struct span *rest, bool route, struct str *local, struct str *domain);
 
 bool address_spec_is_text(unsigned char c);                     /* a byte of an unquoted local part, without the dot */

@@ -32,7 +32,7 @@ struct id_key {			/* a job */
 };
 
 int id_random(void *data, size_t len);                          /* from the kernel; 0 or -1 */
-int id_new_name(uint64_t newest_usec, struct id_name *name);    /* wall clock, at least newest_usec + 1 */
+int id_new_name(uint64_t newest_usec, struct id_name *name);    /* wall clock, at least newest_usec + 1; 0 or -1 */
 int id_compare_names(struct id_name a, struct id_name b);       /* <0, 0, >0: order of acceptance */
 bool id_equal(struct id a, struct id b);
 void id_name_text(struct id_name name, char text[static ID_NAME_LEN + 1]);

@@ -38,24 +38,39 @@ int keeper_add_command(struct keeper_list *list, const struct keeper_command *co
 int keeper_allow_names(struct keeper_list *list);		/* resolving; returns 0 */
 bool keeper_list_empty(const struct keeper_list *list);
 
-/* Forks it; call before the jail, as root or not.  uid/gid: whom it becomes where the list allows that (no commands of other users and no more). */
+/* Forks it; call before the jail, as root or not, while there are no threads, and let the stage not wait for its end.  uid/gid: whom it becomes where the list allows that:
+ * there are no commands of other users, and no file or socket is refused to that user now.  Without root, commands of other users are an error here.  The list is the
+ * caller's again afterwards. */
 struct keeper *keeper_start(const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error);
 int keeper_attach(struct keeper *keeper, struct loop *loop);	/* answers come through the loop from now on */
-void keeper_stop(struct keeper *keeper);			/* closes the socket: it ends, and its children */
+/* Closes the socket: it ends, and its children (SIGTERM, 2 s later SIGKILL).  What is unanswered is answered from within, with EPIPE. */
+void keeper_stop(struct keeper *keeper);
 
-/* Answers.  fd is the caller's; -1 with error an errno of the keeper's attempt.  EPIPE: the keeper is gone. */
+/*
+ * Requests return 0, and then the callback comes exactly once; or -1 with errno, and it never comes (EPIPE: the keeper is gone, EAGAIN: 1,024 requests wait).
+ * Callbacks come from the loop, or from keeper_stop, never from within a request; they may request and stop.
+ * Answers: fd is the caller's; -1 with error an errno of the keeper's attempt.  EPIPE: the keeper is gone.
+ */
 typedef void keeper_fd_fn(void *arg, int fd, int error);
+/* A regular file; EINVAL: it is something else.  What is written to is not reached through a symbolic link (ELOOP).  The mode is not cut by a umask. */
 int keeper_open(struct keeper *keeper, int index, keeper_fd_fn *fn, void *arg);
+/* Non-blocking.  EAGAIN: the listener's queue is full. */
 int keeper_connect(struct keeper *keeper, int index, keeper_fd_fn *fn, void *arg);
 
-/* A started command: its standard input and combined output are pipes, both the caller's.  ended is called once, later: status as of waitpid. */
+/*
+ * A started command: its standard input and combined output are pipes, both the caller's and non-blocking.  ended is called once after a good start: status as of
+ * waitpid, or KEEPER_STATUS_UNKNOWN (neither WIFEXITED nor WIFSIGNALED) when the keeper went first.  env: NAME=value, 64 at most, each name in env_names, values without
+ * control characters; EINVAL otherwise.  The command has a session and umask 077, no supplementary groups, no_new_privs.  process is NULL where error is not 0.
+ */
+#define KEEPER_STATUS_UNKNOWN (-1)
 struct keeper_process { uint32_t handle; int input, output; };
 typedef void keeper_run_fn(void *arg, const struct keeper_process *process, int error);
 typedef void keeper_end_fn(void *arg, uint32_t handle, int status);
 int keeper_run(struct keeper *keeper, int index, char *const *env, keeper_run_fn *started, keeper_end_fn *ended, void *arg);
-int keeper_kill(struct keeper *keeper, uint32_t handle, int signal);	/* to its process group */
+int keeper_kill(struct keeper *keeper, uint32_t handle, int signal);	/* to its process group; ESRCH: it has ended */
 
-typedef void keeper_names_fn(void *arg, const struct sockaddr_storage *addresses, size_t count, int error);	/* error: 0 or EAI_… */
+typedef void keeper_names_fn(void *arg, const struct sockaddr_storage *addresses, size_t count, int error);	/* error: 0 or EAI_…; EAI_AGAIN also when the keeper is gone */
+/* The sockaddrs carry the port (a number or a service's name; NULL: 0).  After 30 s EAI_AGAIN. */
 int keeper_resolve(struct keeper *keeper, const char *name, const char *port, keeper_names_fn *fn, void *arg);
 typedef void keeper_host_fn(void *arg, const char *name, int error);	/* name of an address, forward-confirmed by the caller */
 int keeper_host(struct keeper *keeper, const struct sockaddr *address, socklen_t len, keeper_host_fn *fn, void *arg);

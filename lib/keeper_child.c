@@ -2,28 +2,19 @@
 /* The keeper's process: its start, its socket, files and sockets.  Commands and names are in files of their own. */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
-#include "jail.h"
 #include "keeper_internal.h"
 
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-
 #define REQUESTS_A_TURN 16
-#define SOCKET_FD 3
 #define PATIENCE (2 * CLOCK_SECOND)	/* between SIGTERM and SIGKILL when the stage has gone */
 
 struct keeper_unsent {
@@ -49,10 +40,10 @@ static ssize_t send_message(int fd, const void *message, size_t len, const int *
 
 	if (fd_count > 0) {
 		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(fd_count * sizeof (int));
+		header.msg_controllen = (socklen_t)CMSG_SPACE(fd_count * sizeof (int));
 		control.align.cmsg_level = SOL_SOCKET;
 		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(fd_count * sizeof (int));
+		control.align.cmsg_len = (socklen_t)CMSG_LEN(fd_count * sizeof (int));
 		memcpy(CMSG_DATA(&control.align), fds, fd_count * sizeof (int));
 	}
 	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -249,114 +240,13 @@ static void reap(void *arg)
 
 /* The start */
 
-static void default_signals(void)
-{
-	sigset_t none;
-
-	for (int signal_number = 1; signal_number < NSIG; signal_number++)
-		(void)signal(signal_number, SIG_DFL);	/* those that cannot be changed refuse, which is fine */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static void close_from(unsigned first)
-{
-	struct rlimit limit;
-	rlim_t last = 65536;
-
-	if (syscall(SYS_close_range, first, ~0U, 0U) == 0)
-		return;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < last)
-		last = limit.rlim_cur;
-	for (rlim_t fd = first; fd < last; fd++)
-		close((int)fd);
-}
-
-int keeper_child_strip(int keep)
-{
-	default_signals();
-	if (keep != SOCKET_FD) {
-		if (dup2(keep, SOCKET_FD) < 0)
-			return -1;
-	}
-	if (fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0)
-		return -1;
-	close_from(SOCKET_FD + 1);
-	return 0;
-}
-
-/* The socket first, or its number might be one of those that are laid over. */
-static int only_socket(int fd)
-{
-	int null;
-
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, SOCKET_FD);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (fd < 0 || null < 0)
-		return -1;
-	for (int i = 0; i < SOCKET_FD; i++) {
-		if (i == null ? fcntl(i, F_SETFD, 0) < 0 : dup2(null, i) < 0)
-			return -1;
-	}
-	return keeper_child_strip(fd);
-}
-
-/* Would this user be refused?  Asked with her effective ids; what is not there at all demands nothing. */
-static bool refused(const struct keeper_item *item)
-{
-	int mode = item->verb == KEEPER_CONNECT || item->flags != O_RDONLY ? W_OK : R_OK;
-	const char *slash = strrchr(item->path, '/');
-	char *directory;
-	bool result;
-
-	if (item->verb == KEEPER_RUN || faccessat(AT_FDCWD, item->path, mode, AT_EACCESS) == 0)
-		return false;
-	if (errno != ENOENT || (item->flags & O_CREAT) == 0 || slash == NULL)
-		return errno == EACCES || errno == EPERM;
-	directory = strndup(item->path, (size_t)(slash - item->path) + 1);
-	result = directory == NULL || faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) < 0;
-	free(directory);
-	return result;
-}
-
-static bool demands_root(const struct keeper_list *list, uid_t uid, gid_t gid)
-{
-	gid_t own = getegid();
-	bool demanded = false;
-
-	for (size_t i = 0; i < list->count && !demanded; i++)
-		demanded = list->items[i].verb == KEEPER_RUN && (list->items[i].command.uid != uid || list->items[i].command.gid != gid);
-	if (demanded)
-		return true;
-	if (setgroups(1, &gid) < 0 || setresgid((gid_t)-1, gid, (gid_t)-1) < 0 || setresuid((uid_t)-1, uid, (uid_t)-1) < 0)
-		demanded = true;
-	for (size_t i = 0; i < list->count && !demanded; i++)
-		demanded = refused(&list->items[i]);
-	if (setresuid((uid_t)-1, 0, (uid_t)-1) < 0 || setresgid((gid_t)-1, own, (gid_t)-1) < 0)
-		return false;		/* no root to stay */
-	return demanded;
-}
-
-static int confine(const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error)
-{
-	const struct rlimit none = { 0, 0 };
-	struct jail jail = { .change_user = true, .uid = uid, .gid = gid, .groups = { gid }, .group_count = 1 };
-
-	(void)umask(0);			/* a file's mode is the list's */
-	if (chdir("/") == 0 && setrlimit(RLIMIT_CORE, &none) == 0 && prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) == 0 &&
-	    prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) == 0)
-		return geteuid() == 0 && uid != 0 && !demands_root(list, uid, gid) ? jail_enter(&jail, error) : 0;
-	(void)str_printf(error, "keeper: %s", strerror(errno));
-	return -1;
-}
-
 static int prepare(struct keeper_child *child, const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error)
 {
 	child->list = list;
-	child->fd = SOCKET_FD;
+	child->fd = KEEPER_SOCKET;
 	child->unsent_end = &child->unsent;
 	loop_timer_init(&child->patience, patience_over, child);
-	if (confine(list, uid, gid, error) < 0)
+	if (keeper_child_confine(list, uid, gid, error) < 0)
 		return -1;
 	child->loop = loop_new();
 	if (child->loop != NULL && loop_watch(child->loop, child->fd, LOOP_READ, ready, child, &child->watch) == 0 && loop_signal(child->loop, SIGCHLD, reap, child) == 0)
@@ -373,16 +263,16 @@ static int keep(const struct keeper_list *list, int fd, uid_t uid, gid_t gid)
 	struct str error = STR_INIT(1024);
 	struct keeper_child *child = calloc(1, sizeof *child);
 
-	if (child == NULL || only_socket(fd) < 0)
+	if (child == NULL || keeper_child_close(fd) < 0)
 		return 1;
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		(void)signal(ignored[i], SIG_IGN);
 	(void)prctl(PR_SET_NAME, "deaddrop-keeper", 0L, 0L, 0L);
 	if (prepare(child, list, uid, gid, &error) < 0) {
-		(void)send(SOCKET_FD, error.data, error.len, MSG_NOSIGNAL);
+		(void)send(KEEPER_SOCKET, error.data, error.len, MSG_NOSIGNAL);
 		return 1;
 	}
-	if (send(SOCKET_FD, "", 1, MSG_NOSIGNAL) < 0)
+	if (send(KEEPER_SOCKET, "", 1, MSG_NOSIGNAL) < 0)
 		return 1;
 	(void)loop_run(child->loop);
 	keeper_child_kill_all(child, SIGKILL);

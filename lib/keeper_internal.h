@@ -18,6 +18,7 @@ enum keeper_kind { KEEPER_STARTED, KEEPER_DONE, KEEPER_ENDED };
 #define KEEPER_PAYLOAD_MAX 16384U	/* of a request: environment strings */
 #define KEEPER_ANSWER_MAX (sizeof (struct keeper_answer) + KEEPER_ADDRESSES_MAX * sizeof (struct sockaddr_storage))
 #define KEEPER_FDS_MAX 2
+#define KEEPER_SOCKET 3			/* its number in the process */
 
 struct keeper_request {
 	uint32_t verb, id;
@@ -54,7 +55,7 @@ int keeper_child_fork(const struct keeper_list *list, uid_t uid, gid_t gid, stru
 
 /* Within the process */
 
-struct keeper_process;			/* a running command */
+struct keeper_job;			/* a running command */
 struct keeper_names;			/* a name being resolved or waiting for its turn */
 
 struct keeper_child {
@@ -63,7 +64,7 @@ struct keeper_child {
 	struct loop_watch *watch;
 	int fd;
 	struct keeper_unsent *unsent, **unsent_end;
-	struct keeper_process *processes;
+	struct keeper_job *processes;
 	size_t process_count;
 	struct keeper_names *names;	/* in order of arrival; the first of them run */
 	size_t names_count, names_running;
@@ -76,6 +77,10 @@ struct keeper_child {
 void keeper_child_answer(struct keeper_child *child, const struct keeper_answer *answer, const void *payload, size_t len, const int *fds, size_t fd_count);
 /* KEEPER_DONE with nothing but an error. */
 void keeper_child_fail(struct keeper_child *child, uint32_t id, int error);
+/* Of everything inherited the socket is left, as KEEPER_SOCKET, and 0, 1, 2 lead nowhere. */
+int keeper_child_close(int fd);
+/* Becomes the user where the list allows it. */
+int keeper_child_confine(const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error);
 /* In a fork of the process: default signals, and no descriptor but 0, 1, 2 and keep, which becomes 3. */
 int keeper_child_strip(int keep);
 

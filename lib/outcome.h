@@ -48,8 +48,10 @@ struct outcome_line {
 };
 
 int outcome_line_write(struct str *out, struct span file, const struct outcome_line *line);   /* file: the N or ID in the CRC */
-/* Takes a line from the head of *rest.  1: read. 0: *rest was empty. -1: what is torn or wrong was skipped, up to the next place where a line may begin:
- * a line written right behind a torn one is found.  (A cut through a line leaves -1 for it once or more.) */
+/*
+ * Takes a line from the head of *rest.  1: read.  0: *rest was empty.  -1: what is torn or wrong was skipped, up to the next place where a
+ * line may begin: a line that was written right behind a torn one is found.  Ask again until 0.
+ */
 int outcome_line_read(struct span *rest, struct span file, struct outcome_line *line);
 /* The same for a line whose CRC was found right before: it is not looked at again. */
 int outcome_line_scan(struct span *rest, struct outcome_line *line);

@@ -25,7 +25,15 @@ void spool_close(struct spool *spool);
 /* Names in a place that are names of its kind (N, ID), sorted; others are passed over.  *count of them in *names, freed by the caller. */
 int spool_names(const struct spool *spool, enum spool_place place, struct id **ids, size_t *count);
 
-/* A walk over all messages that are not final, place by place, a bounded step at a time. */
+/*
+ * A walk over all messages that are not final, place by place: journal, deferred, dead.  Memory is bounded by the largest file's outcome
+ * lines and one header.  Bodies are passed over unread, so that damage in them is not seen; dead/N is not looked at.
+ *
+ * For each recipient, drop and address the last line counts.  A later line for the whole message, or for the recipient without drop and
+ * address, overrules what was open of them ("bounced": what had failed).  A message is final when all its recipients' lines are done,
+ * bounced, removed or moved: a failed recipient is not, and one without lines is new.  What a recipient leads to beyond the drops that have
+ * lines is not known here.
+ */
 struct spool_walk;
 
 struct spool_recipient {		/* a recipient, or one of the addresses and drops it leads to */

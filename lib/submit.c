@@ -39,8 +39,7 @@ struct submit {
 	char key[KEY_LEN + 1];
 };
 
-struct submit *
-submit_new(const char *path, const char *stage, uint64_t wait)
+struct submit *submit_new(const char *path, const char *stage, uint64_t wait)
 {
 	struct submit *s = calloc(1, sizeof *s);
 
@@ -60,15 +59,13 @@ submit_new(const char *path, const char *stage, uint64_t wait)
 	return s;
 }
 
-void
-submit_set_patience(struct submit *s, uint64_t answer, uint64_t ask)
+void submit_set_patience(struct submit *s, uint64_t answer, uint64_t ask)
 {
 	s->answer_wait = answer;
 	s->ask_wait = ask;
 }
 
-static void
-hang_up(struct submit *s)
+static void hang_up(struct submit *s)
 {
 	if (s->fd >= 0)
 		close(s->fd);
@@ -77,8 +74,7 @@ hang_up(struct submit *s)
 	str_cut(&s->in, 0);
 }
 
-void
-submit_free(struct submit *s)
+void submit_free(struct submit *s)
 {
 	if (!s)
 		return;
@@ -90,8 +86,7 @@ submit_free(struct submit *s)
 	free(s);
 }
 
-static int
-fail(struct submit *s, int code, const char *text)
+static int fail(struct submit *s, int code, const char *text)
 {
 	if (s->code == 0) {
 		s->code = code;
@@ -102,8 +97,7 @@ fail(struct submit *s, int code, const char *text)
 }
 
 /* One frame of queue's.  0, or -1 where queue breaks the protocol. */
-static int
-hear(struct submit *s, struct frame frame)
+static int hear(struct submit *s, struct frame frame)
 {
 	struct span rest = frame.value, word;
 
@@ -119,8 +113,7 @@ hear(struct submit *s, struct frame frame)
 	return str_set(&s->text, rest);
 }
 
-static int
-hear_all(struct submit *s)
+static int hear_all(struct submit *s)
 {
 	struct frame frame;
 	size_t used, at = 0;
@@ -139,8 +132,7 @@ hear_all(struct submit *s)
 }
 
 /* Takes what queue has sent, once.  1: some bytes; 0: none within the time (or none waiting, with MSG_DONTWAIT); -1: the connection is lost. */
-static int
-receive(struct submit *s, int flags)
+static int receive(struct submit *s, int flags)
 {
 	ssize_t n;
 
@@ -164,8 +156,7 @@ receive(struct submit *s, int flags)
 }
 
 /* The connection broke while we were sending: queue may have said why before it went. */
-static void
-lost(struct submit *s, int error)
+static void lost(struct submit *s, int error)
 {
 	while (s->verdict == 0 && receive(s, MSG_DONTWAIT) > 0)
 		;
@@ -174,8 +165,7 @@ lost(struct submit *s, int error)
 }
 
 /* Sends what waits.  A failure hangs up. */
-static void
-flush(struct submit *s)
+static void flush(struct submit *s)
 {
 	size_t at = 0;
 	ssize_t n;
@@ -192,8 +182,7 @@ flush(struct submit *s)
 	str_cut(&s->out, 0);
 }
 
-static void
-put(struct submit *s, char type, struct span value)
+static void put(struct submit *s, char type, struct span value)
 {
 	if (s->fd < 0 || s->code != 0)
 		return;
@@ -204,8 +193,7 @@ put(struct submit *s, char type, struct span value)
 }
 
 /* "attr NAME VALUE", "rcpt ADDRESS" lines become frames: A and r hold name=value. */
-static void
-put_lines(struct submit *s, struct span lines)
+static void put_lines(struct submit *s, struct span lines)
 {
 	struct str pair = STR_INIT(ENVELOPE_NAME_MAX + ENVELOPE_VALUE_MAX + 64);
 	struct span line, word, name;
@@ -225,15 +213,13 @@ put_lines(struct submit *s, struct span lines)
 	str_free(&pair);
 }
 
-static void
-put_hello(struct submit *s)
+static void put_hello(struct submit *s)
 {
 	if (frame_printf(&s->out, 'H', "%s %d", s->stage, CTRL_VERSION) < 0)
 		fail(s, EX_TEMPFAIL, "out of memory; nothing was stored");
 }
 
-static void
-put_envelope(struct submit *s)
+static void put_envelope(struct submit *s)
 {
 	s->complete = false;
 	s->verdict = 0;
@@ -243,8 +229,7 @@ put_envelope(struct submit *s)
 	put_lines(s, str_span(&s->envelope->rcpts));
 }
 
-static int
-open_connection(struct submit *s, uint64_t wait, struct str *why)
+static int open_connection(struct submit *s, uint64_t wait, struct str *why)
 {
 	int code;
 
@@ -256,8 +241,7 @@ open_connection(struct submit *s, uint64_t wait, struct str *why)
 	return code;
 }
 
-int
-submit_begin(struct submit *s, const struct envelope *envelope)
+int submit_begin(struct submit *s, const struct envelope *envelope)
 {
 	unsigned char bits[KEY_BYTES];
 	struct str hex = STR_INIT(KEY_LEN);
@@ -278,8 +262,7 @@ submit_begin(struct submit *s, const struct envelope *envelope)
 	return s->code == 0 ? 0 : -1;
 }
 
-int
-submit_write(struct submit *s, struct span bytes)
+int submit_write(struct submit *s, struct span bytes)
 {
 	struct span piece;
 
@@ -297,16 +280,14 @@ submit_write(struct submit *s, struct span bytes)
 	return s->code != 0 || s->verdict != 0 ? -1 : 0;
 }
 
-void
-submit_cancel(struct submit *s)
+void submit_cancel(struct submit *s)
 {
 	hang_up(s);		/* queue forgets a message without its E */
 	fail(s, EX_TEMPFAIL, "the submission was given up; nothing was stored");
 }
 
 /* Waits for queue's word.  Hangs up where none comes. */
-static void
-await(struct submit *s, uint64_t wait)
+static void await(struct submit *s, uint64_t wait)
 {
 	uint64_t until = clock_boot() + wait, now;
 	int r = 1;
@@ -323,8 +304,7 @@ await(struct submit *s, uint64_t wait)
 }
 
 /* E, and the answer. */
-static void
-finish(struct submit *s)
+static void finish(struct submit *s)
 {
 	if (s->fd < 0 || s->code != 0 || s->verdict != 0)
 		return;
@@ -337,8 +317,7 @@ finish(struct submit *s)
 }
 
 /* E is out and the connection gone: asks until queue knows.  Sets verdict, or code. */
-static void
-ask(struct submit *s)
+static void ask(struct submit *s)
 {
 	uint64_t until = clock_boot() + s->ask_wait, now, step = 0;
 	struct str why = STR_INIT(FRAME_MAX);
@@ -364,8 +343,7 @@ ask(struct submit *s)
 }
 
 /* Nothing was stored: sends all of it once more.  After N that must be on the connection that asked, which is still open. */
-static void
-again(struct submit *s, submit_replay_fn *replay, void *arg)
+static void again(struct submit *s, submit_replay_fn *replay, void *arg)
 {
 	uint64_t now = clock_boot();
 	int code = 0;
@@ -397,14 +375,12 @@ again(struct submit *s, submit_replay_fn *replay, void *arg)
 	    s->lost_errno != 0 ? strerror(s->lost_errno) : "queue closed it");
 }
 
-static bool
-is_settled(const struct submit *s)
+static bool is_settled(const struct submit *s)
 {
 	return s->code != 0 || (s->verdict != 0 && s->verdict != 'N');
 }
 
-int
-submit_end(struct submit *s, submit_replay_fn *replay, void *arg, struct str *id, struct str *error)
+int submit_end(struct submit *s, submit_replay_fn *replay, void *arg, struct str *id, struct str *error)
 {
 	finish(s);
 	while (!is_settled(s)) {

@@ -15,8 +15,7 @@
 #define STEP_FIRST (CLOCK_SECOND / 20)
 #define STEP_MOST CLOCK_SECOND
 
-void
-submit_connect_nap(uint64_t *step)
+void submit_connect_nap(uint64_t *step)
 {
 	struct timespec t;
 
@@ -27,8 +26,7 @@ submit_connect_nap(uint64_t *step)
 	*step = *step * 2 > STEP_MOST ? STEP_MOST : *step * 2;
 }
 
-static struct timeval
-timeout_of(uint64_t microseconds)
+static struct timeval timeout_of(uint64_t microseconds)
 {
 	struct timeval t;
 
@@ -41,8 +39,7 @@ timeout_of(uint64_t microseconds)
 	return t;
 }
 
-int
-submit_connect_timeout(int fd, uint64_t microseconds)
+int submit_connect_timeout(int fd, uint64_t microseconds)
 {
 	struct timeval t = timeout_of(microseconds);
 
@@ -50,8 +47,7 @@ submit_connect_timeout(int fd, uint64_t microseconds)
 }
 
 /* A connected descriptor, or -1 with errno. */
-static int
-connect_once(const struct sockaddr_un *name, uint64_t patience)
+static int connect_once(const struct sockaddr_un *name, uint64_t patience)
 {
 	struct timeval t = timeout_of(patience < CLOCK_SECOND ? CLOCK_SECOND : patience);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -74,8 +70,7 @@ connect_once(const struct sockaddr_un *name, uint64_t patience)
 }
 
 /* What a failed connect means: 0 that the peer is away and may come back, else a sysexits code. */
-static int
-connect_verdict(int error)
+static int connect_verdict(int error)
 {
 	switch (error) {
 	case ENOENT: case ECONNREFUSED: case EAGAIN: case ECONNRESET: case ETIMEDOUT:
@@ -89,8 +84,7 @@ connect_verdict(int error)
 	}
 }
 
-int
-submit_connect(const char *path, const char *owner, uint64_t wait, int *fd, struct str *error)
+int submit_connect(const char *path, const char *owner, uint64_t wait, int *fd, struct str *error)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	uint64_t now = clock_boot(), step = 0;

@@ -100,8 +100,12 @@ class Proxy:
                 if first:
                     self.lengths[way] = passed
             target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        except OSError:          # reset: the other side has to hear of it
+            for s in (source, target):
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
 
     def close(self):
         self.server.close()

@@ -17,8 +17,7 @@ struct run {
 	struct str id, error;
 };
 
-static void
-write_message(struct run *r, struct submit *s)
+static void write_message(struct run *r, struct submit *s)
 {
 	char line[1000];
 	size_t left = r->size;
@@ -33,8 +32,7 @@ write_message(struct run *r, struct submit *s)
 	}
 }
 
-static int
-replay(void *arg, struct submit *s)
+static int replay(void *arg, struct submit *s)
 {
 	struct run *r = arg;
 
@@ -45,8 +43,7 @@ replay(void *arg, struct submit *s)
 	return 0;
 }
 
-static void
-make_envelope(struct envelope *e)
+static void make_envelope(struct envelope *e)
 {
 	envelope_init(e, 65536);
 	assert_int_equal(envelope_set_sender(e, span_of("joe@example.org")), 0);
@@ -56,8 +53,7 @@ make_envelope(struct envelope *e)
 	assert_int_equal(envelope_add_recipient(e, span_of("root@x")), 0);
 }
 
-static void
-submit(struct run *r, const char *path, uint64_t wait)
+static void submit(struct run *r, const char *path, uint64_t wait)
 {
 	struct submit *s = submit_new(path, "inject", wait);
 	struct envelope e;
@@ -73,16 +69,14 @@ submit(struct run *r, const char *path, uint64_t wait)
 	envelope_free(&e);
 }
 
-static void
-done(struct run *r, struct fake *f)
+static void done(struct run *r, struct fake *f)
 {
 	str_free(&r->id);
 	str_free(&r->error);
 	fake_free(f);
 }
 
-static void
-expect(const int *acts, size_t size, bool can_replay, int code, size_t stored, size_t replays)
+static void expect(const int *acts, size_t size, bool can_replay, int code, size_t stored, size_t replays)
 {
 	struct run r = { .size = size, .can_replay = can_replay };
 	struct fake f;
@@ -109,8 +103,7 @@ expect(const int *acts, size_t size, bool can_replay, int code, size_t stored, s
 	done(&r, &f);
 }
 
-static void
-test_sound(void **state)
+static void test_sound(void **state)
 {
 	(void)state;
 	expect(ACTS(FAKE_SERVE), 0, true, 0, 1, 0);
@@ -119,8 +112,7 @@ test_sound(void **state)
 	expect(ACTS(FAKE_SERVE), 5000000, false, 0, 1, 0);
 }
 
-static void
-test_small_leaves_in_one(void **state)
+static void test_small_leaves_in_one(void **state)
 {
 	struct run r = { .size = 4096 };
 	struct fake f;
@@ -135,8 +127,7 @@ test_small_leaves_in_one(void **state)
 }
 
 /* Every break before E, with a message that fits in one piece (E has left by then: the key is asked for) and with one that does not. */
-static void
-test_cut_before_end(void **state)
+static void test_cut_before_end(void **state)
 {
 	static const int cuts[] = { FAKE_GONE, FAKE_CUT_AT_M, FAKE_CUT_AT_R, FAKE_CUT_AT_B, FAKE_CUT_AT_E, FAKE_GARBAGE };
 	size_t i;
@@ -151,8 +142,7 @@ test_cut_before_end(void **state)
 	}
 }
 
-static void
-test_lost_answer(void **state)
+static void test_lost_answer(void **state)
 {
 	(void)state;
 	expect(ACTS(FAKE_STORED_CUT, FAKE_SERVE), 4096, true, 0, 1, 0);
@@ -162,8 +152,7 @@ test_lost_answer(void **state)
 	expect(ACTS(FAKE_SILENT, FAKE_SERVE), 4096, true, 0, 1, 0);
 }
 
-static void
-test_unclear(void **state)
+static void test_unclear(void **state)
 {
 	struct run r = { .size = 10, .can_replay = true };
 	struct fake f;
@@ -183,8 +172,7 @@ test_unclear(void **state)
 	done(&r, &f);
 }
 
-static void
-test_refused(void **state)
+static void test_refused(void **state)
 {
 	(void)state;
 	expect(ACTS(FAKE_Z), 4096, true, EX_TEMPFAIL, 0, 0);
@@ -197,8 +185,7 @@ test_refused(void **state)
 	expect(ACTS(FAKE_CUT_AT_E, FAKE_X), 4096, true, EX_UNAVAILABLE, 0, 1);
 }
 
-static void
-test_early_refusal_stops_writing(void **state)
+static void test_early_refusal_stops_writing(void **state)
 {
 	struct str id = STR_INIT(100), error = STR_INIT(4096);
 	struct envelope e;
@@ -225,8 +212,7 @@ test_early_refusal_stops_writing(void **state)
 	fake_free(&f);
 }
 
-static void
-test_cancel(void **state)
+static void test_cancel(void **state)
 {
 	struct envelope e;
 	struct submit *s;
@@ -246,8 +232,7 @@ test_cancel(void **state)
 	fake_free(&f);
 }
 
-static void
-test_absent(void **state)
+static void test_absent(void **state)
 {
 	struct run r = { .size = 10 };
 	struct fake f;
@@ -262,16 +247,14 @@ test_absent(void **state)
 	done(&r, &f);
 }
 
-static void *
-come_late(void *arg)
+static void *come_late(void *arg)
 {
 	usleep(300000);
 	fake_listen(arg);
 	return NULL;
 }
 
-static void
-test_comes_late(void **state)
+static void test_comes_late(void **state)
 {
 	struct run r = { .size = 10 };
 	struct fake f;
@@ -290,8 +273,7 @@ test_comes_late(void **state)
 	done(&r, &f);
 }
 
-static void
-test_not_permitted(void **state)
+static void test_not_permitted(void **state)
 {
 	struct run r = { .size = 10 };
 	struct fake f;
@@ -313,8 +295,7 @@ test_not_permitted(void **state)
 	done(&r, &f);
 }
 
-static void
-test_long_path(void **state)
+static void test_long_path(void **state)
 {
 	struct run r = { .size = 10 };
 	struct fake f;
@@ -330,8 +311,7 @@ test_long_path(void **state)
 	done(&r, &f);
 }
 
-int
-main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sound), cmocka_unit_test(test_small_leaves_in_one), cmocka_unit_test(test_cut_before_end),

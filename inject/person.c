@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "person.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+int person_full_name(struct str *out, struct span gecos, struct span login)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < gecos.len && gecos.data[i] != ','; i++) {
+		char c = gecos.data[i];
+
+		if (c != '&') {
+			r |= str_add_char(out, c);
+		} else if (login.len > 0) {
+			char first = login.data[0];
+
+			r |= str_add_char(out, first >= 'a' && first <= 'z' ? (char)(first - 'a' + 'A') : first);
+			r |= str_add_span(out, span_skip(login, 1));
+		}
+	}
+	return r;
+}
+
+int person_find(struct str *login, struct str *full_name)
+{
+	struct passwd *pw = getpwuid(getuid());
+
+	if (!pw || pw->pw_name[0] == '\0')
+		return str_printf(login, "uid%lu", (unsigned long)getuid());
+	if (str_add(login, pw->pw_name) < 0)
+		return -1;
+	return person_full_name(full_name, span_of(pw->pw_gecos ? pw->pw_gecos : ""), span_of(pw->pw_name));
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Bytes that are written once and read from the start any number of times: in memory up to a limit, beyond it in a file without a name. */
+#ifndef DEADDROP_SPILL_H
+#define DEADDROP_SPILL_H
+
+#include "str.h"
+
+#define SPILL_MEMORY_MAX (1024U * 1024)
+
+struct spill {
+	struct str memory;	/* all of it, or what is not in the file yet */
+	uint64_t in_file;
+	int fd;			/* -1: none needed so far */
+};
+
+void spill_init(struct spill *spill);
+void spill_free(struct spill *spill);
+int spill_add(struct spill *spill, struct span bytes);		/* 0, or -1 with errno */
+/* Hands all bytes to each, piece by piece, until it returns other than 0, which is then the result; 0 at the end, -1 with errno. */
+int spill_read(const struct spill *spill, int (*each)(void *arg, struct span bytes), void *arg);
+
+#endif
