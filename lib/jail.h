@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The jail: chroot, user, groups, no_new_privs, resource limits.  The only user of chroot(2), setuid(2) and their like.
+ * The jail: chroot, user, groups, no_new_privs, resource limits.  The only user of the chroot and setuid families, apart from the keeper's process.
  */
 #ifndef DEADDROP_JAIL_H
 #define DEADDROP_JAIL_H

@@ -286,16 +286,7 @@ int keeper_host(struct keeper *keeper, const struct sockaddr *address, socklen_t
 
 /* Answers */
 
-struct received {
-	struct keeper_answer answer;
-	union {
-		struct sockaddr_storage addresses[KEEPER_ADDRESSES_MAX];
-		char name[KEEPER_NAME_MAX + 1];
-	} is;
-	int fds[KEEPER_FDS_MAX];	/* -1: none, or taken */
-};
-
-static int take_fd(struct received *received, size_t n)
+static int take_fd(struct keeper_received *received, size_t n)
 {
 	int fd = received->fds[n];
 
@@ -304,7 +295,7 @@ static int take_fd(struct received *received, size_t n)
 }
 
 /* Descriptors can get lost on the way where the stage has too many open: the command runs, but to nobody's use. */
-static void answer_started(struct keeper *keeper, struct call *call, struct received *received)
+static void answer_started(struct keeper *keeper, struct call *call, struct keeper_received *received)
 {
 	struct keeper_process process = { call->request.id, take_fd(received, 0), take_fd(received, 1) };
 	keeper_run_fn *started = call->started;
@@ -322,7 +313,7 @@ static void answer_started(struct keeper *keeper, struct call *call, struct rece
 	fail(call, EMFILE, EAI_SYSTEM);
 }
 
-static void answer_done(struct call *call, struct received *received)
+static void answer_done(struct call *call, struct keeper_received *received)
 {
 	int error = received->answer.error;
 
@@ -343,7 +334,7 @@ static void answer_done(struct call *call, struct received *received)
 	free_call(call);
 }
 
-static void take_answer(struct keeper *keeper, struct received *received)
+static void take_answer(struct keeper *keeper, struct keeper_received *received)
 {
 	const struct keeper_answer *answer = &received->answer;
 	struct call *call;
@@ -366,54 +357,17 @@ static void take_answer(struct keeper *keeper, struct received *received)
 		answer_done(call, received);
 }
 
-/* The length must be what the answer announces, in one of the two ways. */
-static bool is_whole(const struct received *received, size_t len)
-{
-	size_t rest = len - sizeof received->answer, count = received->answer.count;
-
-	return count == 0 ? rest == 0 :
-	    (count <= KEEPER_ADDRESSES_MAX && rest == count * sizeof received->is.addresses[0]) || (count <= KEEPER_NAME_MAX && rest == count);
-}
-
-static void take_fds(struct msghdr *header, struct received *received)
-{
-	size_t taken = 0;
-
-	for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at != NULL; at = CMSG_NXTHDR(header, at)) {
-		if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; CMSG_LEN((i + 1) * sizeof (int)) <= at->cmsg_len && taken < KEEPER_FDS_MAX; i++)
-			memcpy(&received->fds[taken++], CMSG_DATA(at) + i * sizeof (int), sizeof (int));
-	}
-}
-
-/* 1: one came; 0: none now; -1: the keeper is gone. */
-static int receive(struct keeper *keeper, struct received *received)
-{
-	union { struct cmsghdr align; char bytes[CMSG_SPACE(KEEPER_FDS_MAX * sizeof (int))]; } control = { .bytes = { 0 } };
-	struct iovec parts[2] = { { &received->answer, sizeof received->answer }, { &received->is, sizeof received->is } };
-	struct msghdr header = { .msg_iov = parts, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control };
-	ssize_t n = recvmsg(keeper->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	for (size_t i = 0; i < KEEPER_FDS_MAX; i++)
-		received->fds[i] = -1;
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	take_fds(&header, received);
-	return (size_t)n >= sizeof received->answer && (header.msg_flags & MSG_TRUNC) == 0 && is_whole(received, (size_t)n) ? 1 : -1;
-}
-
 static void ready(void *arg, unsigned events)
 {
 	struct keeper *keeper = arg;
-	struct received received;
+	struct keeper_received received;
 	int result = 1;
 
 	if ((events & LOOP_WRITE) != 0)
 		send_calls(keeper);
 	keeper->busy++;
 	for (unsigned i = 0; i < ANSWERS_A_TURN && keeper->fd >= 0 && result > 0; i++) {
-		result = receive(keeper, &received);
+		result = keeper_receive(keeper->fd, &received);
 		if (result > 0)
 			take_answer(keeper, &received);
 		for (size_t k = 0; k < KEEPER_FDS_MAX; k++)

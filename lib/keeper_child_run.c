@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -56,7 +57,9 @@ static int arrange(const struct keeper_command *command)
 	if (setsid() < 0 || limit_to(RLIMIT_AS, command->max_memory) < 0 || limit_to(RLIMIT_CPU, command->max_cpu_seconds) < 0 ||
 	    limit_to(RLIMIT_NOFILE, command->max_files) < 0 || limit_to(RLIMIT_NPROC, command->max_processes) < 0)
 		return -1;
-	return become(command) < 0 ? -1 : chdir(command->directory);
+	if (become(command) < 0 || chdir(command->directory) < 0)
+		return -1;
+	return prctl(PR_SET_PDEATHSIG, (long)SIGTERM, 0L, 0L, 0L);	/* after the change of user, which would undo it: a keeper that is killed takes it along */
 }
 
 /* No descriptor of a pipe is below 3, where the process has its own three and its socket. */

@@ -16,7 +16,6 @@ enum keeper_verb { KEEPER_OPEN, KEEPER_CONNECT, KEEPER_RUN, KEEPER_KILL, KEEPER_
 enum keeper_kind { KEEPER_STARTED, KEEPER_DONE, KEEPER_ENDED };
 
 #define KEEPER_PAYLOAD_MAX 16384U	/* of a request: environment strings */
-#define KEEPER_ANSWER_MAX (sizeof (struct keeper_answer) + KEEPER_ADDRESSES_MAX * sizeof (struct sockaddr_storage))
 #define KEEPER_FDS_MAX 2
 #define KEEPER_SOCKET 3			/* its number in the process */
 
@@ -31,6 +30,18 @@ struct keeper_answer {
 	int32_t error, status;
 	uint32_t count;			/* addresses, or bytes of a name */
 };
+
+struct keeper_received {
+	struct keeper_answer answer;
+	union {
+		struct sockaddr_storage addresses[KEEPER_ADDRESSES_MAX];
+		char name[KEEPER_NAME_MAX + 1];
+	} is;
+	int fds[KEEPER_FDS_MAX];	/* -1: none, or taken */
+};
+
+/* 1: one came, whose descriptors are the caller's; 0: none now; -1: the keeper is gone. */
+int keeper_receive(int fd, struct keeper_received *received);
 
 /* One item; which members count follows from the verb that it serves. */
 struct keeper_item {

@@ -73,8 +73,11 @@ static const int ioctls[] = { SYS_ioctl };
 static const int families[] = { SYS_socket };
 static const int pairs[] = { SYS_socketpair };
 static const int clones[] = { SYS_clone };
+#ifdef __x86_64__
+static const int forks[] = { SYS_fork, SYS_vfork };
+#endif
 static const int limits[] = { SYS_prlimit64 };
-static const int self[] = { SYS_kill, SYS_tgkill };
+static const int self[] = { SYS_kill, SYS_tgkill, SYS_tkill };	/* tkill is musl's raise: from the first thread, whose number is the process's */
 static const int prctls[] = { SYS_prctl };
 
 static const int identity[] = {
@@ -110,6 +113,9 @@ const struct sandbox_group sandbox_calls[] = {
 	GROUP(SANDBOX_SOCKET, 0, families),
 	GROUP(SANDBOX_PAIR, SANDBOX_UNIX, pairs),
 	GROUP(SANDBOX_CLONE, 0, clones),
+#ifdef __x86_64__
+	GROUP(SANDBOX_REFUSE, 0, forks),
+#endif
 	GROUP(SANDBOX_LIMIT, 0, limits),
 	GROUP(SANDBOX_SELF, 0, self),
 	GROUP(SANDBOX_PRCTL, 0, prctls),

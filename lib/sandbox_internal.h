@@ -13,6 +13,7 @@
 enum sandbox_rule {
 	SANDBOX_ALLOW,
 	SANDBOX_KILL,
+	SANDBOX_REFUSE,			/* EPERM */
 	SANDBOX_IDENTITY,		/* change of user or group: kills; with children EPERM, as some of them try it */
 	SANDBOX_NOT_EXECUTABLE,		/* third argument without PROT_EXEC (mmap, mprotect) */
 	SANDBOX_IOCTL,			/* second argument: what the C library asks of a descriptor, and FIONREAD, FIONBIO */
@@ -20,7 +21,7 @@ enum sandbox_rule {
 	SANDBOX_PAIR,			/* first argument: AF_UNIX */
 	SANDBOX_CLONE,			/* a thread, or with children a process; never a namespace */
 	SANDBOX_LIMIT,			/* prlimit64: reading its own */
-	SANDBOX_SELF,			/* first argument: the process itself (kill, tgkill) */
+	SANDBOX_SELF,			/* first argument: the process itself (kill, tgkill, tkill) */
 	SANDBOX_PRCTL,			/* first argument: names of threads and of memory */
 	SANDBOX_RULES
 };

@@ -97,6 +97,11 @@ static void rule_kill(struct program *p)
 	put_return(p, RETURN_KILL_PROCESS);
 }
 
+static void rule_refuse(struct program *p)
+{
+	put_return(p, RETURN_ERRNO(EPERM));
+}
+
 static void rule_identity(struct program *p)
 {
 	put_return(p, (p->needs & SANDBOX_CHILDREN) != 0 ? RETURN_ERRNO(EPERM) : RETURN_KILL_PROCESS);
@@ -187,7 +192,7 @@ static void rule_prctl(struct program *p)
 }
 
 static void (*const rules[SANDBOX_RULES])(struct program *p) = {
-	[SANDBOX_ALLOW] = rule_allow, [SANDBOX_KILL] = rule_kill, [SANDBOX_IDENTITY] = rule_identity, [SANDBOX_NOT_EXECUTABLE] = rule_not_executable,
+	[SANDBOX_ALLOW] = rule_allow, [SANDBOX_KILL] = rule_kill, [SANDBOX_REFUSE] = rule_refuse, [SANDBOX_IDENTITY] = rule_identity, [SANDBOX_NOT_EXECUTABLE] = rule_not_executable,
 	[SANDBOX_IOCTL] = rule_ioctl, [SANDBOX_SOCKET] = rule_socket, [SANDBOX_PAIR] = rule_pair, [SANDBOX_CLONE] = rule_clone,
 	[SANDBOX_LIMIT] = rule_limit, [SANDBOX_SELF] = rule_self, [SANDBOX_PRCTL] = rule_prctl,
 };

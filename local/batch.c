@@ -202,9 +202,7 @@ static bool look_before(struct batch *batch, struct job *job)
 		job_trouble(&job->result, ENOMEM, job->drop->name);
 		return false;
 	}
-	if (trace_check(job) < 0 || job_all_settled(job))
-		return false;
-	return !job->unclear || !job->drop->kind->look_up || job->drop->kind->look_up(state, job) == 0;
+	return !trace_check(job) && !job_all_settled(job);
 }
 
 /* Takes the head of what waits: jobs of one kind, up to the limits.  Those that need no delivery are finished on the way. */
@@ -235,13 +233,36 @@ static size_t gather(struct batch *batch, struct job *jobs[static BATCH_JOBS_MAX
 	return count;
 }
 
+/* Finishes those of jobs that an earlier attempt delivered.  Returns how many are left. */
+static size_t look_up(struct batch *batch, struct job **jobs, size_t count)
+{
+	const struct drop_kind *kind = count ? jobs[0]->drop->kind : NULL;
+	struct job *unclear[BATCH_JOBS_MAX];
+	signed char found[BATCH_JOBS_MAX] = { 0 };
+	size_t unclear_count = 0, left = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (jobs[i]->unclear)
+			unclear[unclear_count++] = jobs[i];
+	if (!unclear_count || !kind->look_up)
+		return count;
+	kind->look_up(kind_state(batch, kind), unclear, unclear_count, found);
+	for (size_t i = 0, u = 0; i < count; i++) {
+		if (jobs[i]->unclear && found[u++])
+			finish(batch, jobs[i]);
+		else
+			jobs[left++] = jobs[i];
+	}
+	return left;
+}
+
 void batch_run(struct batch *batch)
 {
 	struct job *jobs[BATCH_JOBS_MAX];
 	size_t count;
 
 	while (batch->waiting) {
-		count = gather(batch, jobs);
+		count = look_up(batch, jobs, gather(batch, jobs));
 		if (!count)
 			continue;
 		/* From the last, so that the first done is the first of the list. */

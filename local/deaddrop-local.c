@@ -12,7 +12,7 @@
 #include "stage.h"
 
 #define BUFFER_CAP (8U * 1024 * 1024)
-#define FILES_MAX 1024			/* 256 files of a batch, 192 directories, descriptors that came with jobs */
+#define FILES_MAX 2048			/* 256 files of a batch, 192 directories, what came with jobs: 64 a connection at most wait */
 
 struct local {
 	struct stage *stage;
@@ -70,6 +70,8 @@ static int run_by_hand(struct local *local, struct stage *stage, struct str *err
 	const char *recipient = getenv("RECIPIENT");
 	int status;
 
+	if (stage_jail(stage)->root || stage_jail(stage)->change_user || stage_in(stage, 0) || stage_config(stage))
+		return str_add(error, "--maildir works as who calls it and alone: without --in, --config, --chroot and --user"), EX_USAGE;
 	if (!local->byhand.sender)
 		local->byhand.sender = getenv("SENDER");
 	if (!local->byhand.recipients.len && recipient && *recipient && str_append(&local->byhand.recipients, recipient, strlen(recipient) + 1) < 0)

@@ -60,8 +60,9 @@ struct drop_kind {
 	void (*close)(void *state);
 	/* Delivers jobs, all to drops of this kind; sets result (or settles recipients one by one) and calls done for each. */
 	void (*deliver)(void *state, struct job **jobs, size_t count);
-	/* Whether an earlier attempt succeeded: 1 (made durable, result is set), 0 (no), -1 (cannot tell: result says later).  NULL where one cannot look. */
-	int (*look_up)(void *state, struct job *job);
+	/* Whether earlier attempts succeeded, for at most 256 jobs at once: found[i] becomes 1 (made durable, result is set), 0 (no) or -1 (cannot tell: result
+	 * says later).  NULL where one cannot look. */
+	void (*look_up)(void *state, struct job **jobs, size_t count, signed char *found);
 };
 
 struct drop_table {

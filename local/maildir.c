@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "maildir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,12 +10,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "batch.h"
 #include "clock.h"
 #include "copy.h"
 #include "folder.h"
+#include "lookup.h"
 #include "trace.h"
 
 #define DRAFTS_MAX 256
+
+_Static_assert(LOOKUP_JOBS_MAX == BATCH_JOBS_MAX, "a batch is looked up at once");
 #define HOST_LENGTH_MAX 100		/* with seconds and key the name stays below NAME_MAX, with room for a reader's flags */
 
 struct draft {				/* a file that is being written */
@@ -253,82 +255,48 @@ static void maildir_deliver(void *state, struct job **jobs, size_t count)
 
 /* ---- looking up ---- */
 
-/* Syncs a copy that was found; one that a reader made unreadable for us was synced before it came to new. */
-static int sync_copy(int dir, const char *entry)
+static bool same_folder(const struct job *a, const struct job *b)
 {
-	int fd = openat(dir, entry, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	int result;
-
-	if (fd < 0 && errno != EACCES)
-		return -1;
-	result = fd < 0 ? 0 : fsync(fd);
-	if (fd >= 0)
-		close(fd);
-	return result < 0 ? -1 : fsync(dir);
+	return a->drop == b->drop && span_equal(str_span(&a->target), str_span(&b->target));
 }
 
-/* 1: found and synced, entry says its name.  It may be moved on while we look: then ENOENT, and the attempt ends with later. */
-static int scan(int folder, const char *where, struct span name, struct str *entry)
+static void look_up_group(struct maildir *m, struct job **group, size_t count, signed char *found)
 {
-	int fd = openat(folder, where, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *item;
-	int result = 0;
+	struct draft draft = { .job = group[0], .fd = -1 };
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return -1;
+	if (open_folder(m, &draft) < 0) {
+		for (size_t i = 0; i < count; i++) {
+			group[i]->result = group[0]->result;
+			found[i] = -1;
+		}
+		return;
 	}
-	while (!result && (errno = 0, item = readdir(dir))) {
-		if (!maildir_is_name(item->d_name, name))
-			continue;
-		result = str_add(entry, item->d_name) < 0 || sync_copy(dirfd(dir), item->d_name) < 0 ? -1 : 1;
-	}
-	if (!result && errno)
-		result = -1;
-	closedir(dir);
-	return result;
-}
-
-static int look_into(struct maildir *m, struct draft *draft)
-{
-	struct str entry = STR_INIT(4096);
-	const char *where = "new";
-	struct stat info;
-	int result;
-
-	/* new first and then cur: a reader moves them this way. */
-	if (!fstatat(draft->folder->new, m->name.data, &info, AT_SYMLINK_NOFOLLOW)) {
-		result = str_add_span(&entry, str_span(&m->name)) < 0 || sync_copy(draft->folder->new, m->name.data) < 0 ? -1 : 1;
-	} else {
-		where = "cur";
-		result = errno == ENOENT ? scan(draft->folder->base, where, str_span(&m->name), &entry) : -1;
-	}
-	if (result < 0)
-		trouble(draft->job, errno, where);
-	else if (result)
-		outcome_set(&draft->job->result, OUTCOME_DONE, "2.0.0", "found %s/%s%s%s/%s", draft->job->drop->name, draft->folder->name.data,
-		    draft->folder->name.len ? "/" : "", where, entry.data);
-	str_free(&entry);
-	return result;
-}
-
-static int maildir_look_up(void *state, struct job *job)
-{
-	struct maildir *m = state;
-	struct draft draft = { .job = job, .fd = -1 };
-	int result;
-
-	if (open_folder(m, &draft) < 0)
-		return -1;
-	result = set_name(m, job);
-	if (result < 0)
-		job_trouble(&job->result, errno, job->drop->path);
-	else
-		result = look_into(m, &draft);
+	lookup_run(draft.folder, m->host->name, group, count, found);
 	folder_release(m->folders);
-	return result;
+}
+
+/* Folder by folder: each is read once for all jobs that lead there. */
+static void maildir_look_up(void *state, struct job **jobs, size_t count, signed char *found)
+{
+	bool looked[LOOKUP_JOBS_MAX] = { false };
+
+	for (size_t i = 0; i < count; i++) {
+		struct job *group[LOOKUP_JOBS_MAX];
+		size_t places[LOOKUP_JOBS_MAX], size = 0;
+		signed char here[LOOKUP_JOBS_MAX] = { 0 };
+
+		for (size_t j = i; j < count; j++) {
+			if (looked[j] || !same_folder(jobs[i], jobs[j]))
+				continue;
+			looked[j] = true;
+			places[size] = j;
+			group[size++] = jobs[j];
+		}
+		if (size)
+			look_up_group(state, group, size, here);
+		for (size_t n = 0; n < size; n++)
+			found[places[n]] = here[n];
+	}
 }
 
 /* ---- the kind ---- */

@@ -80,7 +80,7 @@ static void relieve(struct intake *intake)
 
 	if (!intake->paused)
 		return;
-	while (intake->bytes > enough && journal_idle(intake->journal) && !intake->large.sealing && (peer = victim(intake))) {
+	while (intake->bytes > enough && journal_idle(intake->journal) && large_idle(&intake->large) && (peer = victim(intake))) {
 		verbs_refuse(peer, 'Z', "too much at once");
 		ctrl_flush(peer->ctrl);
 	}

@@ -2,125 +2,76 @@
 #include "large.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "crc32c.h"
 
-#define WRITE_FROM (64U * 1024)		/* bytes worth a write */
+#define WRITE_FROM (64U * 1024)			/* bytes worth a write */
+#define BATCH_BYTES (UINT64_C(16) * 1024 * 1024)	/* more than that is not made to wait for each other */
 
 struct large {
-	struct commit_job enter;	/* syncs the directory, so that the file's name is durable before anything in it counts */
-	struct commit_job seal;
+	struct large *next;		/* in the set's lists */
 	struct large_set *set;
 	struct segment *segment;
-	struct submission *submission;	/* NULL: dropped while a job was under way */
+	struct submission *submission;
 	struct str header;
 	uint64_t length;		/* of the body so far */
 	uint32_t crc;
-	int dir, fd;
-	bool entering;
+	int fd;
+	int error;			/* why it could not be sealed */
 };
-
-static void destroy(struct large *large)
-{
-	str_free(&large->header);
-	free(large);
-}
-
-/* ---- in the thread ---- */
-
-static int enter_run(struct commit_job *job)
-{
-	struct large *large = (struct large *)(void *)((char *)job - offsetof(struct large, enter));
-
-	return fsync(large->dir) ? errno : 0;
-}
-
-static int write_at(int fd, const char *data, size_t len, uint64_t at)
-{
-	while (len) {
-		ssize_t n = pwrite(fd, data, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			errno = n ? errno : ENOSPC;
-			return -1;
-		}
-		data += n;
-		len -= (size_t)n;
-		at += (uint64_t)n;
-	}
-	return 0;
-}
-
-/* The jobs of a thread run in order: the directory was synced before, or enter.error says why not. */
-static int seal_run(struct commit_job *job)
-{
-	struct large *large = (struct large *)(void *)((char *)job - offsetof(struct large, seal));
-
-	if (large->enter.error)
-		return large->enter.error;
-	return write_at(large->fd, large->header.data, large->header.len, 0) || fdatasync(large->fd) ? errno : 0;
-}
-
-/* ---- in the loop ---- */
 
 static void discard(struct large *large)
 {
 	segment_discard(large->segment);
-	destroy(large);
+	str_free(&large->header);
+	free(large);
 }
 
-static void enter_done(struct commit_job *job)
+/* ---- while it comes in ---- */
+
+/* Writes all of the parts, which are consumed. */
+static int write_at(int fd, struct iovec *iov, int count, uint64_t at)
 {
-	struct large *large = (struct large *)(void *)((char *)job - offsetof(struct large, enter));
+	while (count) {
+		ssize_t n = iov->iov_len ? pwritev(fd, iov, count, (off_t)at) : 0;
 
-	large->entering = false;
-	if (!large->submission)
-		discard(large);
-}
-
-static void seal_done(struct commit_job *job)
-{
-	struct large *large = (struct large *)(void *)((char *)job - offsetof(struct large, seal));
-	struct large_set *set = large->set;
-	struct segment *segment = large->segment;
-	struct submission *submission = large->submission;
-
-	set->sealing--;
-	submission->large = NULL;
-	if (job->error) {
-		set->ops->trouble(set->arg, "write a large message", job->error);
-		discard(large);
-		set->ops->settled(set->arg, submission, NULL, strerror(job->error));
-		set->ops->committed(set->arg, NULL);
-		return;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || (!n && iov->iov_len)) {
+			errno = n ? errno : ENOSPC;
+			return -1;
+		}
+		at += (uint64_t)n;
+		for (; count && (size_t)n >= iov->iov_len; iov++, count--)
+			n -= (ssize_t)iov->iov_len;
+		if (count) {
+			iov->iov_base = (char *)iov->iov_base + n;
+			iov->iov_len -= (size_t)n;
+		}
 	}
-	segment->length = large->header.len + large->length;
-	segment->records = 1;
-	destroy(large);
-	segment_hold(segment);
-	set->ops->settled(set->arg, submission, segment, NULL);
-	set->ops->committed(set->arg, segment);
-	segment_close(segment);
-	segment_release(segment);
+	return 0;
 }
 
-static int write_body(struct large *large, struct str *body)
+/* first may be empty; body is emptied. */
+static int write_body(struct large *large, struct span first, struct str *body)
 {
-	if (write_at(large->fd, body->data, body->len, large->header.len + large->length))
+	struct iovec iov[] = { { (void *)(uintptr_t)first.data, first.len }, { body->data, body->len } };
+
+	if (write_at(large->fd, iov, 2, large->header.len + large->length))
 		return -1;
-	large->crc = crc32c(large->crc, body->data, body->len);
-	large->length += body->len;
+	large->crc = crc32c(crc32c(large->crc, first.data, first.len), body->data, body->len);
+	large->length += first.len + body->len;
 	str_cut(body, 0);
 	return 0;
 }
 
-static int begin(struct large *large, struct large_set *set, struct submission *submission)
+static int begin(struct large *large, struct submission *submission)
 {
 	struct str received = STR_INIT(RECEIVED_MAX);
 	int result = -1;
@@ -130,9 +81,8 @@ static int begin(struct large *large, struct large_set *set, struct submission *
 	large->crc = record_body_crc(large->segment->mark);
 	/* the length of a header does not depend on what record_seal will put into it */
 	if (!submission_header(submission, large->segment->mark, 0, 0, 0, &large->header)
-	    && !submission_received(submission, set->host, &received) && !write_body(large, &received)
-	    && !write_body(large, &submission->body))
-		result = 0;
+	    && !submission_received(submission, large->set->host, &received))
+		result = write_body(large, str_span(&received), &submission->body);
 	str_free(&received);
 	return result;
 }
@@ -149,13 +99,12 @@ int large_begin(struct large_set *set, struct submission *submission)
 	large->segment = segment_open(set->segments);
 	if (!large->segment) {
 		error = errno;
-		destroy(large);
+		free(large);
 		errno = error;
 		return -1;
 	}
 	large->fd = large->segment->fd;
-	large->dir = set->segments->dir;
-	if (begin(large, set, submission)) {
+	if (begin(large, submission)) {
 		error = errno;
 		discard(large);
 		errno = error;
@@ -163,15 +112,107 @@ int large_begin(struct large_set *set, struct submission *submission)
 	}
 	large->submission = submission;
 	submission->large = large;
-	large->entering = true;
-	large->enter = (struct commit_job){ .run = enter_run, .done = enter_done };
-	commit_start(set->syncer, &large->enter);
 	return 0;
 }
 
 int large_write(struct submission *submission)
 {
-	return submission->body.len < WRITE_FROM ? 0 : write_body(submission->large, &submission->body);
+	return submission->body.len < WRITE_FROM ? 0 : write_body(submission->large, (struct span){ "", 0 }, &submission->body);
+}
+
+void large_drop(struct submission *submission)
+{
+	discard(submission->large);
+	submission->large = NULL;
+}
+
+/* ---- in the thread ---- */
+
+static int write_header(struct large *large)
+{
+	struct iovec iov = { large->header.data, large->header.len };
+
+	if (write_at(large->fd, &iov, 1, 0))
+		return errno;
+	/* only a start, so that the waits below overlap; what fails here fails there */
+	(void)sync_file_range(large->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return 0;
+}
+
+/* First the directory, so that the files' names are durable before anything in them counts; then all headers, then a sync of each: the first one brings most of
+ * the others along. */
+static int seal_run(struct commit_job *job)
+{
+	struct large_set *set = (struct large_set *)(void *)((char *)job - offsetof(struct large_set, job));
+	int error = fsync(set->segments->dir) ? errno : 0;
+
+	for (struct large *large = set->sealing; large; large = large->next)
+		large->error = error ? error : write_header(large);
+	for (struct large *large = set->sealing; large; large = large->next)
+		if (!large->error && fdatasync(large->fd))
+			large->error = errno;
+	return 0;
+}
+
+/* ---- back in the loop ---- */
+
+static void settle(struct large_set *set, struct large *large)
+{
+	struct submission *submission = large->submission;
+	struct segment *segment = large->segment;
+
+	submission->large = NULL;
+	if (large->error) {
+		set->ops->trouble(set->arg, "write a large message", large->error);
+		set->ops->settled(set->arg, submission, NULL, strerror(large->error));
+		discard(large);
+		return;
+	}
+	segment->length = large->header.len + large->length;
+	segment->records = 1;
+	str_free(&large->header);
+	free(large);
+	segment_hold(segment);
+	set->ops->settled(set->arg, submission, segment, NULL);
+	set->ops->committed(set->arg, segment);
+	segment_close(segment);
+	segment_release(segment);
+}
+
+static void start(struct large_set *set);
+
+static void seal_done(struct commit_job *job)
+{
+	struct large_set *set = (struct large_set *)(void *)((char *)job - offsetof(struct large_set, job));
+	struct large *large;
+
+	while ((large = set->sealing)) {
+		set->sealing = large->next;
+		settle(set, large);
+	}
+	start(set);
+}
+
+/* Gives the thread what is ready, the oldest first. */
+static void start(struct large_set *set)
+{
+	struct large **end = &set->sealing;
+	uint64_t bytes = 0;
+
+	if (set->sealing || !set->ready)
+		return;
+	do {
+		struct large **oldest = &set->ready;
+
+		while ((*oldest)->next)
+			oldest = &(*oldest)->next;
+		bytes += (*oldest)->length;
+		*end = *oldest;
+		end = &(*end)->next;
+		*oldest = NULL;
+	} while (set->ready && bytes < BATCH_BYTES);
+	set->job = (struct commit_job){ .run = seal_run, .done = seal_done };
+	commit_start(set->syncer, &set->job);
 }
 
 void large_end(struct submission *submission)
@@ -179,26 +220,20 @@ void large_end(struct submission *submission)
 	struct large *large = submission->large;
 	struct large_set *set = large->set;
 
-	if (write_body(large, &submission->body)) {
+	if (write_body(large, (struct span){ "", 0 }, &submission->body)) {
 		int error = errno;
 
 		large_drop(submission);
 		set->ops->settled(set->arg, submission, NULL, strerror(error));
-		set->ops->committed(set->arg, NULL);
 		return;
 	}
 	record_seal(large->header.data, large->header.len, large->length, large->crc);
-	set->sealing++;
-	large->seal = (struct commit_job){ .run = seal_run, .done = seal_done };
-	commit_start(set->syncer, &large->seal);
+	large->next = set->ready;
+	set->ready = large;
+	start(set);
 }
 
-void large_drop(struct submission *submission)
+bool large_idle(const struct large_set *set)
 {
-	struct large *large = submission->large;
-
-	submission->large = NULL;
-	large->submission = NULL;
-	if (!large->entering)
-		discard(large);
+	return !set->ready && !set->sealing;
 }

@@ -14,8 +14,13 @@ struct large_set {
 	struct span host;
 	const struct journal_ops *ops;	/* settled and committed are called as for small ones */
 	void *arg;
-	unsigned sealing;		/* complete, not settled yet */
+	/* the rest is large.c's own */
+	struct large *ready;		/* complete ones, the newest first, that wait for the thread */
+	struct large *sealing;		/* those it works on */
+	struct commit_job job;
 };
+
+bool large_idle(const struct large_set *set);	/* no complete one is unsettled */
 
 /* The submission outgrew SUBMISSION_SMALL: makes its file.  What its body holds is written and taken out of it, as by large_write.
  * 0, or -1 with errno: then the submission has no file. */

@@ -26,11 +26,13 @@ struct serve {
 	struct stage *stage;
 	int dir, lock;
 	struct commit *committer;	/* small messages' commits */
-	struct commit *maker;		/* making and finishing files, and large messages: slow things */
+	struct commit *maker;		/* making and finishing files */
+	struct commit *syncer;		/* large messages */
 	struct segment_set segments;
 	struct journal *journal;
 	struct announce *announce;
 	struct intake intake;
+	bool started;			/* the timers are set */
 	bool leaving;
 	uint64_t quiet_since;		/* with --once: boot time since which nobody is connected */
 	uint64_t unasked_from;		/* boot time from which on nobody asks for keys of before our start */
@@ -170,12 +172,13 @@ static int make_parts(struct serve *serve, uint64_t newest)
 
 	serve->committer = commit_new(loop);
 	serve->maker = commit_new(loop);
-	if (!serve->committer || !serve->maker)
+	serve->syncer = commit_new(loop);
+	if (!serve->committer || !serve->maker || !serve->syncer)
 		return -1;
 	segment_set_init(&serve->segments, loop, serve->maker, serve->dir, newest, serve->limits.key_hold, &segment_ops, serve);
 	intake->large = (struct large_set){
 		.segments = &serve->segments,
-		.syncer = serve->maker,
+		.syncer = serve->syncer,
 		.host = str_span(&serve->host),
 		.ops = &journal_ops,
 		.arg = intake,
@@ -218,7 +221,7 @@ static bool has_left(struct serve *serve)
 {
 	struct intake *intake = &serve->intake;
 
-	if (intake->pending || intake->connected || !journal_idle(serve->journal) || intake->large.sealing)
+	if (intake->pending || intake->connected || !journal_idle(serve->journal) || !large_idle(&intake->large))
 		return false;
 	journal_end(serve->journal);
 	return segment_set_settle(&serve->segments);
@@ -271,6 +274,7 @@ static void set_timers(struct serve *serve)
 {
 	struct loop *loop = stage_loop(serve->stage);
 
+	serve->started = true;
 	serve->unasked_from = clock_boot() + serve->limits.key_hold;
 	loop_timer_init(&serve->unasked, say_unasked, serve);
 	(void)loop_timer_set(loop, &serve->unasked, serve->unasked_from);
@@ -317,9 +321,14 @@ void serve_destroy(void *self)
 
 	if (!serve)
 		return;
+	if (serve->started) {
+		loop_timer_clear(stage_loop(serve->stage), &serve->unasked);
+		loop_timer_clear(stage_loop(serve->stage), &serve->once);
+	}
 	/* first the threads, which work on what the rest frees */
 	commit_free(serve->committer);
 	commit_free(serve->maker);
+	commit_free(serve->syncer);
 	intake_end(&serve->intake);
 	journal_free(serve->journal);
 	segment_set_free(&serve->segments);

@@ -234,6 +234,42 @@ static void test_unclear_attempts_look_first(void **state)
 	assert_int_equal(entries(f, "box/new"), 1);
 }
 
+/* A whole batch after a crash: some in new, some moved to cur with flags, some never delivered, in two folders. */
+static void test_unclear_batch(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint64_t i = 0; i < 200; i++)
+		if (i % 3)
+			batch_add(f->batch, make(f, i, i % 2 ? "inbox" : "list/foo", "\n"));
+	batch_run(f->batch);
+	for (uint64_t i = 0; i < 200; i++) {
+		const char *box = i % 2 ? "box" : "lists/.foo";
+		char from[512], to[256];
+
+		snprintf(from, sizeof from, "%s/%s/new/1763712345.%016llu-0000000000000005-0-0-0000000000000007.host", f->dir, box,
+		    1763712345000000ULL + i);
+		snprintf(to, sizeof to, "%s/cur/%s:2,S", box, strrchr(from, '/') + 1);
+		if (i % 3 == 1)
+			assert_int_equal(rename(from, path_of(f, to)), 0);
+	}
+	batch_free(f->batch);
+	f->batch = batch_new(NULL, NULL, "host", answered, f);
+	f->count = 0;
+	for (uint64_t i = 0; i < 200; i++) {
+		struct job *job = make(f, i, i % 2 ? "inbox" : "list/foo", "\n");
+
+		job->unclear = true;
+		batch_add(f->batch, job);
+	}
+	batch_run(f->batch);
+	assert_int_equal(f->count, 200);
+	for (size_t i = 0; i < 200; i++)
+		assert_int_equal(f->last[i].verdict, OUTCOME_DONE);
+	assert_int_equal(entries(f, "box/new") + entries(f, "box/cur"), 100);
+	assert_int_equal(entries(f, "lists/.foo/new") + entries(f, "lists/.foo/cur"), 100);
+}
+
 static void test_stale_tmp_is_replaced(void **state)
 {
 	struct fixture *f = *state;
@@ -392,6 +428,7 @@ int main(void)
 		TEST(test_many_folders),
 		TEST(test_repeat_makes_no_second_copy),
 		TEST(test_unclear_attempts_look_first),
+		TEST(test_unclear_batch),
 		TEST(test_stale_tmp_is_replaced),
 		TEST(test_moved_and_removed_directories),
 		TEST(test_links_are_not_followed),

@@ -11,7 +11,7 @@ static struct seen seen;
 static int setup(void **state)
 {
 	(void)state;
-	run_setup(&run);
+	run_setup(&run, "/tmp");
 	return 0;
 }
 
@@ -53,6 +53,7 @@ static void many_pipelined_messages(void **state)
 	assert_int_equal(run_stop(&run, SIGTERM), 0);
 	see_journal(&run, &seen);
 	assert_int_equal(seen.records, CLIENTS * EACH);
+	assert_int_equal(seen.torn, 0);
 	assert_int_equal(seen.ended, seen.files);
 	for (unsigned n = 1; n <= CLIENTS * EACH; n++)
 		assert_int_equal(seen.keys[n], 1);
@@ -371,6 +372,7 @@ static void writes_that_fail(void **state)
 	see_journal(&run, &seen);
 	assert_true(refused > 0 && refused < 200);
 	assert_int_equal(seen.records, 200 - refused);
+	assert_int_equal(seen.torn, 0);
 	assert_int_equal(seen.ended, seen.files);
 	for (unsigned i = 0; i < 200; i++)
 		assert_int_equal(seen.keys[i], stored[i]);
@@ -399,9 +401,11 @@ static void large_messages(void **state)
 		put(&frames, 'M', key_text(i, key));
 		put(&frames, 'S', "");
 		put(&frames, 'R', "x");
-		for (unsigned j = 0; j <= i * 4; j++)
+		for (unsigned j = 0; j <= i * 4 + 1; j++)
 			put(&frames, 'B', piece);
-		put(&frames, 'B', "end\n");
+		/* some end where everything is written already */
+		if (i % 2)
+			put(&frames, 'B', "end\n");
 		put(&frames, 'E', "");
 		put_message(&frames, key_text(100 + i, key), "small\n");
 		client_send(c[i], &frames);
@@ -631,6 +635,69 @@ static void once(void **state)
 	assert_int_equal(seen.ended, 1);
 }
 
+/* Killed at any moment, again and again, under a client that asks for what it has no answer to and resends after N alone. */
+static void killed_again_and_again(void **state)
+{
+	enum { TOTAL = 600, ROUNDS = 25 };
+	static bool answered[TOTAL], sent[TOTAL];
+	static char large[61000];
+	unsigned left = TOTAL, seed = 7;
+	char key[33];
+
+	(void)state;
+	memset(large, 'l', sizeof large - 1);
+	for (unsigned round = 0; left; round++) {
+		struct str frames = STR_INIT(64 << 20);
+		struct client *c;
+		char *text;
+
+		run_start(&run, "--idle-close", "1", NULL);
+		c = client_new(&run, "in.ctrl");
+		for (unsigned i = 0; i < TOTAL; i++)
+			if (sent[i] && !answered[i])
+				put(&frames, 'Q', key_text(i, key));
+		put(&frames, 'Q', "ffffffffffffffffffffffffffffffff");
+		client_send(c, &frames);
+		while ((text = client_read(c, WAIT_MS)) && strncmp(text + 1, "ffffffff", 8)) {
+			unsigned n;
+
+			text[33] = 0;
+			n = (unsigned)strtoul(text + 25, NULL, 16);
+			assert_true(text[0] == 'K' || text[0] == 'N');
+			sent[n] = answered[n] = text[0] == 'K';
+			left -= text[0] == 'K';
+		}
+		unsigned group = 0;
+		for (unsigned i = 0; i < TOTAL && group < TOTAL / ROUNDS * 2; i++)
+			if (!sent[i]) {
+				put_message(&frames, key_text(i, key), i % 40 == 39 ? large : "small\n");
+				sent[i] = true;
+				group++;
+			}
+		client_send(c, &frames);
+		if (round < ROUNDS) {
+			usleep((unsigned)rand_r(&seed) % 6000);
+			assert_int_equal(run_stop(&run, SIGKILL), 1000 + SIGKILL);
+		}
+		while (group-- && (text = client_read(c, round < ROUNDS ? 0 : WAIT_MS)) && text[0] == 'K') {
+			text[33] = 0;
+			answered[strtoul(text + 25, NULL, 16)] = true;
+			left--;
+		}
+		client_free(c);
+		if (round >= ROUNDS)
+			assert_int_equal(run_stop(&run, SIGTERM), 0);
+	}
+	if (run.pid == 0)
+		run_start(&run, NULL);
+	assert_int_equal(run_stop(&run, SIGTERM), 0);
+	/* torn tails may be there; what counts is the whole records, each key once */
+	see_journal(&run, &seen);
+	assert_int_equal(seen.records, TOTAL);
+	for (unsigned i = 0; i < TOTAL; i++)
+		assert_int_equal(seen.keys[i], 1);
+}
+
 /* send's end: what is announced, and in which order. */
 static void announcements(void **state)
 {
@@ -715,7 +782,7 @@ int main(void)
 		TEST(many_pipelined_messages), TEST(one_key_is_one_message), TEST(questions), TEST(cut_at_each_byte), TEST(gone_before_its_answer),
 		TEST(half_closed_client_is_answered), TEST(limits_and_bad_envelopes), TEST(full_file_system), TEST(writes_that_fail),
 		TEST(large_messages), TEST(more_than_memory), TEST(attributes_need_trust), TEST(rule_breakers_are_dropped),
-		TEST(term_finishes_what_is_complete), TEST(only_one_queue), TEST(once), TEST(announcements), TEST(leftovers_at_the_start),
+		TEST(term_finishes_what_is_complete), TEST(only_one_queue), TEST(once), TEST(killed_again_and_again), TEST(announcements), TEST(leftovers_at_the_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
