@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+
+#include "send.h"
+#include "text.h"
+
+#define CONNECTIONS_MAX 64
+#define SLICE 64		/* messages of a turn */
+
+struct peer {
+	struct send *send;
+	struct ctrl *ctrl;
+	struct list work;
+	bool all;		/* may see and do everything */
+	uid_t uid;
+	/* L */
+	struct spool_walk *walk;
+	uint64_t messages, bytes;
+	/* T */
+	struct id *ids;
+	size_t next, count;
+	uint64_t hurried;
+};
+
+int
+admin_rights_load(struct admin_rights *rights, const char *group)
+{
+	const struct group *g = getgrnam(group);
+
+	if (g == NULL)
+		return -1;
+	rights->has_group = true;
+	rights->group = g->gr_gid;
+	for (char *const *name = g->gr_mem; *name != NULL && rights->count < ADMIN_UIDS_MAX; name++) {
+		const struct passwd *user = getpwnam(*name);
+
+		if (user != NULL)
+			rights->uids[rights->count++] = user->pw_uid;
+	}
+	return 0;
+}
+
+bool
+admin_rights_all(const struct admin_rights *rights, struct ctrl_peer peer)
+{
+	if (peer.uid == 0 || (rights->has_group && peer.gid == rights->group))
+		return true;
+	for (size_t i = 0; i < rights->count; i++)
+		if (rights->uids[i] == peer.uid)
+			return true;
+	return false;
+}
+
+static void
+stop_work(struct peer *p)
+{
+	list_remove(&p->work);
+	spool_walk_free(p->walk);
+	p->walk = NULL;
+	free(p->ids);
+	p->ids = NULL;
+}
+
+/* One request after the other: reading goes on when this one is answered. */
+static void
+begin_work(struct peer *p)
+{
+	list_want(&p->send->admin.peers, &p->work);
+	ctrl_pause(p->ctrl, true);
+}
+
+static void
+end_work(struct peer *p)
+{
+	stop_work(p);
+	ctrl_pause(p->ctrl, false);
+}
+
+static const char *
+refuse(struct peer *p, const char *text)
+{
+	ctrl_send(p->ctrl, 'X', span_of(text));
+	return NULL;
+}
+
+static const char *
+begin_list(struct peer *p, struct span value)
+{
+	if (value.len > 0)
+		return refuse(p, "L takes no value");
+	p->walk = spool_walk_new(&p->send->spool);
+	if (p->walk == NULL)
+		return refuse(p, "no memory");
+	p->messages = p->bytes = 0;
+	begin_work(p);
+	return NULL;
+}
+
+static const char *
+begin_try(struct peer *p, struct span value)
+{
+	struct id id;
+
+	if (p->send->deferred.ids != NULL)
+		return refuse(p, "the deferred messages are still being read; try again");
+	p->hurried = p->next = 0;
+	if (value.len == 0) {
+		p->ids = deferred_ids(p->send, &p->count);
+	} else if (id_parse(value, &id) < 0) {
+		return refuse(p, "that is no message's id");
+	} else if ((p->ids = malloc(sizeof(id))) != NULL) {
+		p->ids[0] = id;
+		p->count = 1;
+	}
+	if (p->ids == NULL)
+		return refuse(p, "no memory");
+	begin_work(p);
+	return NULL;
+}
+
+static const struct {
+	char type;
+	const char *(*begin)(struct peer *p, struct span value);
+} verbs[] = {
+	{ 'L', begin_list },
+	{ 'T', begin_try },
+};
+
+static const char *
+on_frame(void *arg, struct ctrl *c, struct frame frame)
+{
+	struct peer *p = arg;
+
+	(void)c;
+	if (p->walk != NULL || p->ids != NULL)
+		return "a request before the last one was answered";
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (verbs[i].type == frame.type)
+			return verbs[i].begin(p, frame.value);
+	return refuse(p, "unknown request");
+}
+
+static void
+on_closed(void *arg, struct ctrl *c, const char *why, bool broken)
+{
+	struct peer *p = arg;
+	struct log_line line;
+
+	(void)c;
+	if (broken) {
+		log_begin(&line, p->send->log, "broken");
+		log_word(&line, "socket", "admin.ctrl");
+		log_num(&line, "uid", p->uid);
+		log_text(&line, span_of(why));
+		log_end(&line);
+	}
+	stop_work(p);
+	free(p);
+}
+
+static const struct ctrl_ops ops = { .frame = on_frame, .closed = on_closed };
+
+static void *
+accepted(void *arg, struct ctrl_peer peer, struct ctrl *c)
+{
+	struct send *s = arg;
+	struct peer *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->send = s;
+	p->ctrl = c;
+	p->uid = peer.uid;
+	p->all = admin_rights_all(&s->rights, peer);
+	list_init(&p->work);
+	return p;
+}
+
+void
+admin_init(struct send *s)
+{
+	list_init(&s->admin.peers);
+}
+
+int
+admin_listen(struct send *s, int fd)
+{
+	if (s->admin.listener != NULL)
+		return -1;
+	s->admin.listener = ctrl_listen(s->hub, fd, CONNECTIONS_MAX, &ops, accepted, s);
+	return s->admin.listener != NULL ? 0 : -1;
+}
+
+void
+admin_close(struct send *s)
+{
+	if (s->admin.listener != NULL)
+		ctrl_listener_close(s->admin.listener);
+	s->admin.listener = NULL;
+}
+
+static int
+put_recipient(struct str *out, const struct spool_recipient *r)
+{
+	static const struct span none = { "", 0 };
+	const struct outcome_line *line = &r->line;
+
+	str_cut(out, 0);
+	if (str_printf(out, "%lu %s %lu %llu ", (unsigned long)r->number, r->has_line ? outcome_state_name(line->state) : "new",
+	    r->has_line ? (unsigned long)line->tries : 0UL, r->has_line ? (unsigned long long)line->next : 0ULL) < 0
+	    || text_encode(out, r->has_line ? line->status : none) < 0 || str_add_char(out, ' ') < 0
+	    || text_encode(out, r->has_line ? line->drop : none) < 0 || str_add_char(out, ' ') < 0
+	    || text_encode(out, r->has_line && line->address.len > 0 ? line->address : r->address) < 0 || str_add_char(out, ' ') < 0)
+		return -1;
+	return text_encode(out, r->has_line ? line->reason : none);
+}
+
+static void
+put_entry(struct peer *p, const struct spool_entry *entry)
+{
+	struct str out = STR_INIT(FRAME_MAX - 1);
+	char id[ID_TEXT_MAX];
+
+	id_text(entry->record.id, id);
+	if (str_printf(&out, "%s %llu %llu %s ", id, (unsigned long long)entry->record.arrival,
+	    (unsigned long long)entry->record.body_len, spool_place_name(entry->place)) == 0
+	    && text_encode(&out, entry->record.sender) == 0)
+		ctrl_send(p->ctrl, 'M', str_span(&out));
+	for (size_t i = 0; i < entry->count; i++)
+		if (put_recipient(&out, &entry->recipients[i]) == 0)
+			ctrl_send(p->ctrl, 'R', str_span(&out));
+	p->messages++;
+	p->bytes += entry->record.body_len;
+	str_free(&out);
+}
+
+static bool
+list_some(struct peer *p)
+{
+	struct spool_entry entry;
+
+	for (int n = 0; n < SLICE && ctrl_unsent(p->ctrl) < CTRL_OUT_PAUSE; n++) {
+		int result = spool_walk_next(p->walk, &entry);
+
+		if (result == 0) {
+			ctrl_printf(p->ctrl, 'E', "%llu %llu", (unsigned long long)p->messages, (unsigned long long)p->bytes);
+			return false;
+		}
+		if (result > 0 && (p->all || entry.record.uid == p->uid))
+			put_entry(p, &entry);
+	}
+	return true;
+}
+
+static bool
+try_some(struct peer *p)
+{
+	for (int n = 0; n < SLICE && p->next < p->count; n++)
+		if (deferred_hurry(p->send, p->ids[p->next++], p->all, p->uid) > 0)
+			p->hurried++;
+	if (p->next < p->count)
+		return true;
+	ctrl_printf(p->ctrl, 'K', "%llu", (unsigned long long)p->hurried);
+	return false;
+}
+
+bool
+admin_turn(struct send *s)
+{
+	bool more = false;
+
+	for (struct list *l = s->admin.peers.after, *after; l != &s->admin.peers; l = after) {
+		struct peer *p = list_owner(l, struct peer, work);
+
+		after = l->after;
+		if (p->walk != NULL ? list_some(p) : try_some(p))
+			more |= ctrl_unsent(p->ctrl) < CTRL_OUT_PAUSE;
+		else
+			end_work(p);
+		ctrl_flush(p->ctrl);
+	}
+	return more;
+}

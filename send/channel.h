@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Channels: one for each deliverer's socket NAME.ctrl.  A channel has a connection or tries to get one, a window of jobs that were handed out and
+ * are not answered, and a queue of messages that wait for room in it.  One that is down, slow or mad costs the others nothing.
+ */
+#ifndef DEADDROP_CHANNEL_H
+#define DEADDROP_CHANNEL_H
+
+#include "ctrl.h"
+#include "id.h"
+#include "list.h"
+#include "table.h"
+
+#define CHANNEL_WINDOW 256	/* jobs in flight */
+#define CHANNEL_BATCH 64	/* jobs a turn */
+#define CHANNEL_BUCKETS 512	/* a power of 2 */
+
+struct send;
+struct job;
+
+struct channel {
+	struct send *send;
+	struct span name;
+	const char *path;
+	struct ctrl *ctrl;		/* NULL: down */
+	struct loop_timer connect, stale;
+	uint64_t delay;			/* before the next attempt to connect */
+	bool reported;			/* that it is down */
+	bool tried;			/* at least one attempt to connect is over */
+	bool served;			/* this connection has answered */
+	unsigned batch;			/* jobs of this turn */
+	unsigned fds;			/* descriptors sent in this turn */
+	bool clear;			/* all output had left when the turn began */
+	uint32_t bit;			/* in an entry's queued */
+	struct queue queue;
+	struct list jobs;		/* in the order they were handed out */
+	size_t job_count;
+	struct job *buckets[CHANNEL_BUCKETS];
+};
+
+struct channels {
+	struct channel *all;
+	size_t count;
+};
+
+int channels_start(struct send *s, struct str *error);
+void channels_free(struct send *s);
+struct span channel_name(const char *path);				/* NAME of …/NAME.ctrl; empty where it is none */
+struct channel *channel_find(struct send *s, struct span drop);		/* by "NAME:…"; NULL: there is none */
+bool channel_has_room(const struct channel *c, bool with_fd);		/* up, and one more job may be handed out this turn */
+/* Queues an entry that waits for room.  0 or -1 ENOMEM. */
+int channel_wait(struct channel *c, struct entry *e);
+bool channels_pump(struct send *s);					/* hands out from the queues; true: there is more to do */
+void channels_flush(struct send *s);
+/* Whether the journal's reader may go on: not while all that is up is busy. */
+bool channels_want_more(const struct send *s);
+bool channels_idle(const struct send *s);				/* for --once: nothing is queued that can still go anywhere */
+size_t channels_queued(const struct send *s);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "copy.h"
+#include "flight_frames.h"
+#include "message.h"
+#include "send.h"
+
+/* The original's own descriptor is not passed on: a duplicate would share its locks with the deliverer. */
+static int
+reopen(struct send *s, const struct record *record)
+{
+	char name[ID_TEXT_MAX];
+	int fd;
+
+	id_text(record->id, name);
+	fd = openat(s->spool.dir[SPOOL_DEFERRED], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	id_name_text(record->id.name, name);
+	return openat(s->spool.dir[SPOOL_JOURNAL], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* A copy of the message alone, without a name, opened for reading only. */
+static int
+copy_alone(struct send *s, const struct source *source)
+{
+	int dir = s->spool.dir[SPOOL_DEFERRED], to, fd = -1, saved;
+
+	to = openat(dir, "job.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (to < 0)
+		return -1;
+	if (copy_range(source->fd, source->body_offset, to, source->record.body_len) == 0)
+		fd = openat(dir, "job.tmp", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	saved = errno;
+	unlinkat(dir, "job.tmp", 0);
+	close(to);
+	errno = saved;
+	return fd;
+}
+
+int
+flight_frames_body(struct send *s, const struct source *source)
+{
+	return source->alone ? reopen(s, &source->record) : copy_alone(s, source);
+}
+
+static int
+put_attributes(struct ctrl *c, const struct job *job, const struct record *record)
+{
+	/* What a deliverer may know of the submission; its others are none of its business. */
+	static const char *const passed[] = { "body", "smtputf8", "ret", "envid" };
+	const struct mail *m = job->mail;
+	uint32_t tries = 0;
+	bool unclear = false;
+	int bad = 0;
+
+	for (uint32_t i = 0; i < job->count; i++) {
+		const struct target *t = &m->targets[job->targets[i]];
+
+		if (t->tries > tries)
+			tries = t->tries;
+		unclear |= t->unclear;
+	}
+	bad |= ctrl_printf(c, 'A', "arrival=%llu", (unsigned long long)record->arrival);
+	bad |= ctrl_printf(c, 'A', "try=%lu", (unsigned long)tries + 1);
+	if (unclear)
+		bad |= ctrl_send(c, 'A', span_of("unclear=1"));
+	for (size_t i = 0; record->attributes.len > 0 && i < sizeof(passed) / sizeof(passed[0]); i++) {
+		struct span value = record_attribute(record->attributes, passed[i]);
+
+		if (value.len > 0)
+			bad |= ctrl_printf(c, 'A', "%s=%.*s", passed[i], (int)value.len, value.data);
+	}
+	return bad;
+}
+
+static int
+put_recipients(struct ctrl *c, const struct job *job, const struct record *record)
+{
+	const struct mail *m = job->mail;
+	struct span rest = record->recipients, address, attributes, name, value;
+	uint32_t number = 0;
+	bool more = record_next_recipient(&rest, &address, &attributes);
+	int bad = 0;
+
+	/* A job's targets stand in the order of their recipients' numbers, so one pass over the record finds them all. */
+	for (uint32_t i = 0; i < job->count; i++) {
+		const struct target *t = &m->targets[job->targets[i]];
+
+		for (; more && number < t->number; number++)
+			more = record_next_recipient(&rest, &address, &attributes);
+		bad |= ctrl_send(c, 'R', mail_address(m, t));
+		if (t->address.len > 0) {
+			struct span original = mail_text(m, t->recipient);
+
+			bad |= ctrl_printf(c, 'r', "orig=%.*s", (int)original.len, original.data);
+		}
+		for (struct span left = attributes; more && record_next_attribute(&left, &name, &value);)
+			if (span_is(name, "notify") || span_is(name, "orcpt"))
+				bad |= ctrl_printf(c, 'r', "%.*s=%.*s", (int)name.len, name.data, (int)value.len, value.data);
+	}
+	return bad;
+}
+
+static int
+put_message(struct ctrl *c, const struct source *source, int fd)
+{
+	uint64_t inline_len = source->body.len;
+	char text[64];
+	int bad = 0;
+
+	if (fd < 0)
+		return source->body.len > 0 ? ctrl_send(c, 'B', source->body) : 0;
+	inline_len = message_header_length((struct span){ source->body.data, FLIGHT_INLINE });
+	/* A header without an end within what may go inline goes with the rest. */
+	if (inline_len >= FLIGHT_INLINE)
+		inline_len = 0;
+	if (inline_len > 0)
+		bad |= ctrl_send(c, 'B', (struct span){ source->body.data, (size_t)inline_len });
+	snprintf(text, sizeof(text), "%llu %llu",
+	    (unsigned long long)((source->alone ? source->body_offset : 0) + inline_len),
+	    (unsigned long long)(source->record.body_len - inline_len));
+	if (ctrl_send_fd(c, 'F', span_of(text), fd) < 0) {
+		close(fd);
+		return -1;
+	}
+	return bad;
+}
+
+int
+flight_frames_put(struct channel *c, const struct job *job, const struct source *source, int fd)
+{
+	const struct mail *m = job->mail;
+	char key[ID_KEY_MAX];
+	struct span name, drop;
+	int bad = 0;
+
+	id_key_text(job->key, key);
+	plan_split(mail_text(m, m->targets[job->targets[0]].drop), &name, &drop);
+	bad |= ctrl_send(c->ctrl, 'J', span_of(key));
+	bad |= ctrl_send(c->ctrl, 'D', drop);
+	bad |= ctrl_send(c->ctrl, 'S', source->record.sender);
+	bad |= put_attributes(c->ctrl, job, &source->record);
+	bad |= put_recipients(c->ctrl, job, &source->record);
+	bad |= put_message(c->ctrl, source, fd);
+	bad |= ctrl_send(c->ctrl, 'E', (struct span){ "", 0 });
+	return bad == 0 ? 0 : -1;
+}

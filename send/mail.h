@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A mail is a message that is being worked on, with its targets: a recipient at a drop, as an address.  It lives from the moment its
+ * record is read until its last job is answered and what came of it is written.  Pure: no descriptor, no clock.
+ */
+#ifndef DEADDROP_MAIL_H
+#define DEADDROP_MAIL_H
+
+#include "list.h"
+#include "outcome.h"
+#include "plan.h"
+#include "retry.h"
+#include "table.h"
+
+#define MAIL_PART 100		/* recipients of a job at most: deaddrop-control(7) */
+
+enum target_state {
+	TARGET_NEW,		/* no attempt yet */
+	TARGET_LATER,
+	TARGET_HELD,
+	TARGET_DONE,		/* from here on: nothing more to do */
+	TARGET_FAILED,
+	TARGET_BOUNCED,
+	TARGET_REMOVED
+};
+
+struct text_part {		/* of the mail's text */
+	uint32_t at, len;
+};
+
+struct target {
+	uint64_t hash;			/* of the drop */
+	uint64_t next;			/* LATER: wall clock, microseconds */
+	uint64_t waited;		/* the waits between its attempts so far, in schedule time */
+	struct text_part recipient, drop, address;	/* address: empty where it is the recipient's own */
+	uint32_t number;		/* of the recipient */
+	uint32_t part;			/* of the job at its drop */
+	uint32_t tries;
+	enum target_state state;
+	bool noted;			/* an outcome line of it exists */
+	bool flying;			/* in a job that has not been answered for it */
+	bool unclear;			/* an attempt may have succeeded unseen */
+	bool cut_short;			/* the wait after the last attempt was not made whole: an operator said now */
+};
+
+struct mail {
+	struct entry *entry;
+	struct id id;
+	uint64_t arrival;
+	struct target *targets;		/* sorted by drop, then recipient: a job's targets are neighbours */
+	size_t count, cap;
+	struct str text;
+	uint32_t jobs;			/* handed out and not answered */
+	size_t bytes;			/* counted against the limit of what is in flight */
+	struct str pending;		/* deferred: outcome lines that are not written yet */
+	bool branched;			/* a recipient has several targets */
+	bool moved;			/* it is in deferred/ or dead/ now */
+	bool torn;			/* deferred: the file ends with half a line */
+	struct list unwritten;
+};
+
+struct mail *mail_new(struct entry *entry, const struct record *record);	/* NULL: no memory */
+void mail_free(struct mail *m);
+/*
+ * Works out the targets.  lines: the message's outcome lines, and file the N or ID that is in their CRC; others among them are passed over.
+ * A recipient that has lines has the targets that they name: its first line is always written together with lines for all its targets, so
+ * none is missing, whatever the configuration has become since.  The others' are made by the plan.  0, or -1 ENOMEM.
+ */
+int mail_plan(struct mail *m, const struct record *record, struct span lines, struct span file, const struct plan *plan,
+    const struct retry *retry);
+/* Marks what may have been handed out by a process before: all that is dated at or before mark. dated: of the message, 0 to go by the targets' next tries. */
+void mail_judge(struct mail *m, uint64_t mark, uint64_t dated);
+
+struct span mail_text(const struct mail *m, struct text_part part);
+struct span mail_address(const struct mail *m, const struct target *t);		/* where it is delivered to */
+bool target_is_final(const struct target *t);
+bool mail_is_final(const struct mail *m);		/* every target is */
+bool mail_has_failed(const struct mail *m);		/* some target failed and no notification exists */
+uint64_t mail_next(const struct mail *m);		/* the earliest next try of what waits; UINT64_MAX if nothing does; 0: something is new */
+/* Whether it can be handed out now.  From the journal only what was never answered is: retries begin in deferred/. */
+bool target_is_due(const struct mail *m, const struct target *t, uint64_t now);
+
+/* Notes an attempt's outcome in the target: state, tries, next, waited.  Says what it became: LATER may have turned into FAILED by expiry. */
+enum target_state mail_answer(struct mail *m, struct target *t, const struct outcome *o, const struct retry *retry, uint64_t now);
+/* Appends the target's outcome line, with lines for the other targets of its recipient before it where none was noted yet. */
+int mail_put_lines(struct mail *m, struct target *t, struct str *out, struct span file, const char *status, struct span reason);
+
+#endif

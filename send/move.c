@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "landing.h"
+#include "place.h"
+#include "send.h"
+#include "takeoff.h"
+
+#define BATCH 64
+
+struct moving {			/* one of a batch; its .tmp is written */
+	struct entry *entry;
+	struct id id;
+	bool dead;
+	uint64_t next;
+};
+
+static void
+tick(void *arg)
+{
+	struct send *s = arg;
+
+	s->mover.due = true;
+	if (!list_empty(&s->mover.leaving))
+		loop_timer_set(s->loop, &s->mover.tick, loop_now(s->loop) + CLOCK_SECOND);
+}
+
+void
+move_init(struct send *s)
+{
+	list_init(&s->mover.leaving);
+	loop_timer_init(&s->mover.tick, tick, s);
+}
+
+static bool
+waited_long(const struct send *s, const struct file *f)
+{
+	return loop_now(s->loop) - f->seen >= s->journal_wait;
+}
+
+static bool
+is_due(const struct send *s, const struct file *f)
+{
+	if (f->foreign || f->blocked || s->draining)
+		return false;
+	return (f->waiting > 0 && ((f->read_done && f->open == f->waiting) || f->move_due <= clock_wall())) || waited_long(s, f);
+}
+
+void
+move_want(struct send *s, struct file *f)
+{
+	if (f->entries == NULL)
+		return;
+	list_want(&s->mover.leaving, &f->leaving);
+	if (f->waiting > 0 && f->read_done && f->open == f->waiting)
+		s->mover.due = true;
+	if (!loop_timer_is_set(&s->mover.tick))
+		loop_timer_set(s->loop, &s->mover.tick, loop_now(s->loop) + CLOCK_SECOND);
+}
+
+/* When the message is next tried in deferred/, from its lines: at once where something of it was not tried yet and stands in no queue. */
+static int
+find_next(struct send *s, struct moving *mv, const struct source *source, struct span lines, struct span file)
+{
+	struct mail *m = mail_new(mv->entry, &source->record);
+
+	if (m == NULL)
+		return -1;
+	if (mail_plan(m, &source->record, lines, file, &s->config.plan, &s->config.retry) < 0) {
+		mail_free(m);
+		return -1;
+	}
+	mv->next = mail_next(m);
+	/* All that is new stands in queues; what is tried later is due by its own time. */
+	if (mv->next == 0 && mv->entry->queued != 0)
+		for (size_t i = 0; i < m->count; i++)
+			if (m->targets[i].state == TARGET_LATER && (mv->next == 0 || m->targets[i].next < mv->next))
+				mv->next = m->targets[i].next;
+	mail_free(m);
+	return 0;
+}
+
+static int
+write_one(struct send *s, struct file *f, struct entry *e, struct moving *mv)
+{
+	struct str lines = STR_INIT(64U * 1024 * 1024);
+	struct source source;
+	int result = -1;
+
+	*mv = (struct moving){ .entry = e, .id = table_id(e), .dead = (e->flags & ENTRY_BURY) != 0 };
+	if (takeoff_read(s, e, &source) == 0 && send_file_lines(s, f, e->index, &lines) == 0
+	    && find_next(s, mv, &source, str_span(&lines), file_name(f)) == 0
+	    && place_write(s, mv->dead ? SPOOL_DEAD : SPOOL_DEFERRED, &source, str_span(&lines), file_name(f)) == 0)
+		result = 0;
+	if (result == 0 && mv->dead)
+		place_log_dead(s, &source.record, str_span(&lines), file_name(f));
+	str_free(&lines);
+	return result;
+}
+
+static int
+rename_one(struct send *s, const struct moving *mv)
+{
+	char name[ID_TEXT_MAX];
+
+	id_text(mv->id, name);
+	return place_rename(s, mv->dead ? SPOOL_DEAD : SPOOL_DEFERRED, name);
+}
+
+/* The move is durable.  What was a place in the journal becomes an entry of deferred/, with its places in channels' queues. */
+static void
+settle_one(struct send *s, struct file *f, struct moving *mv)
+{
+	struct entry *e = mv->entry;
+
+	/* Without memory for the line, the next start finds deferred/ID and notes it then. */
+	if (outcomes_note_moved(s, f, mv->id.index, mv->dead) < 0)
+		log_errno(s->log, "note a move");
+	if ((e->flags & (ENTRY_LEAVES | ENTRY_BURY)) != 0)
+		f->waiting--;
+	e->flags = (uint16_t)(e->flags & ~(ENTRY_LEAVES | ENTRY_BURY | ENTRY_LINES));
+	if (mv->dead) {
+		table_drop(&s->table, e);
+	} else {
+		struct entry **place = &f->entries;
+
+		while (*place != e)
+			place = &(*place)->link;
+		*place = e->link;
+		e->link = NULL;
+		e->flags = (uint16_t)(e->flags & ~ENTRY_LISTED);
+		e->place = ENTRY_DEFERRED;
+		e->at.name = f->name;
+		s->table.deferred++;
+		s->put_off = true;
+		if (mv->next != 0 || e->queued == 0)
+			deferred_schedule(s, e, mv->next);
+	}
+	landing_close(s, f);
+}
+
+static bool
+may_move(const struct send *s, const struct file *f, const struct entry *e)
+{
+	if ((e->flags & (ENTRY_GONE | ENTRY_FLYING)) != 0)
+		return false;
+	return (e->flags & (ENTRY_LEAVES | ENTRY_BURY)) != 0 || waited_long(s, f);
+}
+
+/* Moves a batch.  The number moved, or -1: not now. */
+static int
+move_batch(struct send *s, struct file *f)
+{
+	struct moving batch[BATCH];
+	int count = 0, written = 0;
+	bool dead = false, alive = false, bad = false;
+
+	if (outcomes_flush(s, f) < 0)
+		return -1;
+	file_sweep(f, &s->table);
+	for (struct entry *e = f->entries; e != NULL && written < BATCH && !bad; e = e->link)
+		if (may_move(s, f, e)) {
+			bad = write_one(s, f, e, &batch[written]) < 0;
+			written += !bad;
+		}
+	if (bad)
+		log_errno(s->log, "move a message out of journal/%s", f->text);
+	while (count < written && rename_one(s, &batch[count]) == 0) {
+		dead |= batch[count].dead;
+		alive |= !batch[count].dead;
+		count++;
+	}
+	if ((alive && fsync(s->spool.dir[SPOOL_DEFERRED]) < 0) || (dead && fsync(s->spool.dir[SPOOL_DEAD]) < 0)) {
+		/* They may or may not be there after a crash: the journal goes on answering for them, and the next start sees. */
+		log_errno(s->log, "sync a directory of the spool");
+		f->foreign = true;
+		return -1;
+	}
+	for (int i = 0; i < count; i++)
+		settle_one(s, f, &batch[i]);
+	return bad || count < written ? -1 : count;
+}
+
+static bool
+is_empty(struct send *s, struct file *f)
+{
+	file_sweep(f, &s->table);
+	if (f->entries != NULL)
+		return false;
+	list_remove(&f->leaving);
+	return true;
+}
+
+bool
+move_turn(struct send *s)
+{
+	struct list *l, *after;
+
+	if (!s->mover.due || s->draining)
+		return false;
+	for (l = s->mover.leaving.after; l != &s->mover.leaving; l = after) {
+		struct file *f = list_owner(l, struct file, leaving);
+
+		after = l->after;
+		if (is_empty(s, f) || !is_due(s, f))
+			continue;
+		f->move_due = UINT64_MAX;
+		switch (move_batch(s, f)) {
+		case -1:
+			f->move_due = clock_wall() + 5 * CLOCK_SECOND;
+			break;
+		case BATCH:
+			f->move_due = 0;	/* there may be more; others get their turn first */
+			break;
+		}
+		return true;
+	}
+	s->mover.due = false;
+	return false;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "copy.h"
+#include "place.h"
+#include "send.h"
+#include "text.h"
+
+#define NAME_BYTES (ID_TEXT_MAX + 8)
+
+static int
+open_tmp(struct send *s, enum spool_place place, const char *name, char tmp[static NAME_BYTES])
+{
+	snprintf(tmp, NAME_BYTES, "%s.tmp", name);
+	return openat(s->spool.dir[place], tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0660);
+}
+
+/* Ends the writing of a .tmp: good so far says whether to keep it. */
+static int
+close_tmp(struct send *s, enum spool_place place, const char *tmp, int fd, int result)
+{
+	int saved;
+
+	if (result == 0)
+		result = fdatasync(fd);
+	saved = errno;
+	close(fd);
+	if (result < 0)
+		unlinkat(s->spool.dir[place], tmp, 0);
+	errno = saved;
+	return result;
+}
+
+int
+place_rename(struct send *s, enum spool_place place, const char *name)
+{
+	char tmp[NAME_BYTES];
+
+	snprintf(tmp, sizeof(tmp), "%s.tmp", name);
+	return renameat(s->spool.dir[place], tmp, s->spool.dir[place], name);
+}
+
+bool
+place_has(struct send *s, enum spool_place place, const char *name)
+{
+	struct stat st;
+
+	return fstatat(s->spool.dir[place], name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The old record's header anew: all as it was but for committed, which is about the journal file.  The mark stays, so that the CRC that queue worked
+ * out holds for the message all the way. */
+static int
+build_header(struct str *out, const struct record *record)
+{
+	struct envelope envelope;
+	struct record_header header = {
+		.mark = record->mark, .id = record->id, .arrival = record->arrival, .committed = 0, .key = record->key,
+		.origin = record->origin, .uid = record->uid, .pid = record->pid, .envelope = &envelope,
+	};
+	int result = -1;
+
+	envelope_init(&envelope, RECORD_HEADER_MAX);
+	if (str_set(&envelope.lines, record->attributes) == 0 && str_set(&envelope.sender, record->sender) == 0
+	    && str_set(&envelope.rcpts, record->recipients) == 0) {
+		envelope.count = record->recipient_count;
+		result = record_build(out, &header, record->body_len, record->body_crc);
+	}
+	envelope_free(&envelope);
+	return result;
+}
+
+/* One line with another file's CRC. */
+static int
+translate_line(struct str *out, struct outcome_line line, struct span file)
+{
+	struct span *fields[] = { &line.status, &line.drop, &line.address, &line.reason };
+	struct str words[4] = { STR_INIT(65536), STR_INIT(65536), STR_INIT(65536), STR_INIT(65536) };
+	int result = 0;
+
+	for (size_t i = 0; i < 4 && result == 0; i++) {
+		result = text_decode(&words[i], *fields[i]);
+		*fields[i] = str_span(&words[i]);
+	}
+	if (result == 0)
+		result = outcome_line_write(out, file, &line);
+	for (size_t i = 0; i < 4; i++)
+		str_free(&words[i]);
+	return result;
+}
+
+static int
+translate(struct str *out, struct span lines, struct span from, struct id id)
+{
+	char name[ID_TEXT_MAX];
+	struct outcome_line line;
+	int result;
+
+	id_text(id, name);
+	while ((result = outcome_line_read(&lines, from, &line)) != 0)
+		if (result > 0 && line.index == id.index && translate_line(out, line, span_of(name)) < 0)
+			return -1;
+	return 0;
+}
+
+int
+place_write(struct send *s, enum spool_place place, const struct source *source, struct span lines, struct span file)
+{
+	struct str head = STR_INIT(RECORD_HEADER_MAX), tail = STR_INIT(256U * 1024 * 1024);
+	char name[ID_TEXT_MAX], tmp[NAME_BYTES];
+	int fd = -1, result = -1;
+
+	id_text(source->record.id, name);
+	if (build_header(&head, &source->record) == 0 && translate(&tail, lines, file, source->record.id) == 0)
+		fd = open_tmp(s, place, name, tmp);
+	if (fd >= 0) {
+		if (copy_bytes(fd, head.data, head.len) == 0
+		    && copy_range(source->fd, source->body_offset, fd, source->record.body_len) == 0
+		    && copy_bytes(fd, tail.data, tail.len) == 0)
+			result = 0;
+		result = close_tmp(s, place, tmp, fd, result);
+	}
+	str_free(&head);
+	str_free(&tail);
+	return result;
+}
+
+/* Size bytes of fd as NAME in dead/, durably. */
+static int
+copy_to_dead(struct send *s, const char *name, int fd, uint64_t size)
+{
+	char tmp[NAME_BYTES];
+	int to = open_tmp(s, SPOOL_DEAD, name, tmp);
+
+	if (to < 0)
+		return -1;
+	if (close_tmp(s, SPOOL_DEAD, tmp, to, copy_range(fd, 0, to, size)) < 0)
+		return -1;
+	return place_rename(s, SPOOL_DEAD, name) == 0 ? fsync(s->spool.dir[SPOOL_DEAD]) : -1;
+}
+
+int
+place_keep_damaged(struct send *s, const char *name, int fd, uint64_t size)
+{
+	return place_has(s, SPOOL_DEAD, name) ? 0 : copy_to_dead(s, name, fd, size);
+}
+
+int
+place_bury_deferred(struct send *s, struct id id)
+{
+	char name[ID_TEXT_MAX];
+	struct stat st;
+	int fd, result = -1, saved;
+
+	id_text(id, name);
+	if (place_has(s, SPOOL_DEAD, name))
+		return fsync(s->spool.dir[SPOOL_DEAD]);
+	fd = openat(s->spool.dir[SPOOL_DEFERRED], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0)
+		result = copy_to_dead(s, name, fd, (uint64_t)st.st_size);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
+
+static struct span
+recipient(const struct record *record, uint32_t number)
+{
+	struct span rest = record->recipients, address, attributes;
+
+	while (record_next_recipient(&rest, &address, &attributes))
+		if (number-- == 0)
+			return address;
+	return (struct span){ "", 0 };
+}
+
+void
+place_log_dead(struct send *s, const struct record *record, struct span lines, struct span file)
+{
+	struct str word = STR_INIT(65536);
+	struct outcome_line line;
+	struct log_line log;
+	int result;
+
+	while ((result = outcome_line_read(&lines, file, &line)) != 0) {
+		if (result < 0 || line.index != record->id.index || line.state != OUTCOME_STATE_FAILED)
+			continue;
+		log_begin(&log, s->log, "dead");
+		log_id(&log, record->id);
+		log_address(&log, "rcpt", recipient(record, line.recipient));
+		str_cut(&word, 0);
+		if (text_decode(&word, line.drop) == 0)
+			log_str(&log, "drop", str_span(&word));
+		log_str(&log, "status", line.status);
+		str_cut(&word, 0);
+		if (text_decode(&word, line.reason) == 0)
+			log_text(&log, str_span(&word));
+		log_end(&log);
+	}
+	str_free(&word);
+}
+
+int
+place_clean(struct send *s, enum spool_place place)
+{
+	int fd = openat(s->spool.dir[place], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *d;
+
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	while ((d = readdir(dir)) != NULL) {
+		size_t len = strlen(d->d_name);
+
+		if (len > 4 && strcmp(d->d_name + len - 4, ".tmp") == 0)
+			unlinkat(s->spool.dir[place], d->d_name, 0);
+	}
+	closedir(dir);
+	return 0;
+}
