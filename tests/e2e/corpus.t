@@ -57,6 +57,7 @@ def name(field):
 
 REMOVED = {b'bcc', b'resent-bcc', b'return-path'}
 ADDED = {b'date', b'message-id', b'from', b'to'}
+ADDED_RESENT = {b'resent-date', b'resent-message-id', b'resent-from', b'resent-to'}        # where Resent- fields are there
 
 
 def wanted(text):
@@ -75,9 +76,10 @@ def judge(source, result):
         return 'the trace fields are %r' % trace
     fields = fields[3:]
     have = {name(f) for f in want_fields}
+    added = ADDED | ADDED_RESENT if re.search(rb'^resent-', source, re.M | re.I) else ADDED
     rest = []
     for f in fields:
-        if name(f) in ADDED and name(f) not in have:
+        if name(f) in added and name(f) not in have:
             have.add(name(f))
             continue
         rest.append(f.replace(b'@' + MAILNAME, b''))

@@ -47,7 +47,8 @@ sort "$scratch/accepted" | cmp -s - "$scratch/arrived"; ok $? "each once, none e
 wait_for 20 spool_is_empty; ok $? "nothing waits"
 printf 'Subject: room\n\nx\n' | sendmail root; is $? 0 "there is room for new mail"
 wait_for 10 arrived_are $((total + 1))
-chain_stop
+stage_stop queue
 left() { find "$chain/journal" "$chain/outcome" "$chain/deferred" "$chain/dead" -type f ! -name lock ! -name mark; }
-is "$(left)" '' "no file is left behind"
+nothing_left() { [ -z "$(left)" ]; }
+wait_for 10 nothing_left; is "$(left)" '' "no file is left behind"
 done_testing

@@ -37,7 +37,8 @@ trap 'exit 130' INT TERM
 # A chain without root and supervisor in $scratch/chain: chain_make, stage_start NAME, stage_stop NAME [SIGNAL], chain_start, chain_stop
 chain=$scratch/chain
 chain_make() {
-	mkdir -p "$chain/journal" "$chain/outcome" "$chain/deferred" "$chain/dead" "$chain/status" "$chain/mail" "$chain/log"
+	mkdir -p "$chain/journal" "$chain/outcome" "$chain/deferred" "$chain/dead" "$chain/status" "$chain/mail" "$scratch/log"
+	ln -sfn "$scratch/log" "$chain/log"
 	ln -sf "$bin/deaddrop-inject" "$scratch/sendmail"
 }
 stage_start() {
@@ -47,16 +48,16 @@ stage_start() {
 	local) set -- local --in "$chain/local.ctrl" --inbox "$chain/mail/inbox" $local_options ;;
 	esac
 	stage_name=$1; shift
-	"$bin/deaddrop-$stage_name" "$@" 2>> "$chain/log/$stage_name" < /dev/null > /dev/null &
-	echo $! > "$chain/$stage_name.pid"
+	"$bin/deaddrop-$stage_name" "$@" 2>> "$scratch/log/$stage_name" < /dev/null > /dev/null &
+	echo $! > "$scratch/$stage_name.pid"
 }
 queue_options='' send_options='' local_options=''
 stage_stop() {
-	stage_pid=$(cat "$chain/$1.pid" 2>/dev/null) || return 0
+	stage_pid=$(cat "$scratch/$1.pid" 2>/dev/null) || return 0
 	kill -"${2:-TERM}" "$stage_pid" 2>/dev/null
 	wait "$stage_pid" 2>/dev/null
 	stage_status=$?
-	rm -f "$chain/$1.pid"
+	rm -f "$scratch/$1.pid"
 	return 0
 }
 chain_start() { for stage in local send queue; do stage_start $stage; done; wait_for 5 test -S "$chain/queue.ctrl"; }

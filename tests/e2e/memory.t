@@ -9,7 +9,7 @@ wait_for 10 arrived_are 50; ok $? "50 messages arrived"
 sleep 1
 sum=0
 for stage in queue send local; do
-	pss=$(sed -n 's/^Pss: *\([0-9]*\) kB/\1/p' "/proc/$(cat "$chain/$stage.pid")/smaps_rollup")
+	pss=$(sed -n 's/^Pss: *\([0-9]*\) kB/\1/p' "/proc/$(cat "$scratch/$stage.pid")/smaps_rollup")
 	diag "$stage: PSS $pss kB"
 	sum=$((sum + pss))
 done
