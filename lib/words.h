@@ -14,6 +14,14 @@
  */
 int words_encode(struct str *out, struct span utf8);
 
+/*
+ * Appends text (unfolded or not) with its encoded words decoded to UTF-8, blanks between adjacent words dropped (RFC 2047 section 6.2).  Charsets: UTF-8, US-ASCII, ISO-8859-1, ISO-8859-15,
+ * windows-1252 and their common aliases; a word of another charset, or a malformed one, stays as it is.  A character cut by the end of a word goes on in the next one of that charset;
+ * bytes that are no character of it become U+FFFD.  What was not encoded keeps its bytes, so the result need not be UTF-8.  A word may hold controls, even LF and NUL: the
+ * result is for matching and for words_encode, never for a field as it stands.  0 or -1 as str_append (out as it was); the result is never above three times the text.
+ */
+int words_decode(struct str *out, struct span text);
+
 bool words_is_utf8(struct span text);		/* well-formed: no overlong forms, no surrogates, at most U+10FFFF */
 
 #endif
