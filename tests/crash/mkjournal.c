@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Writes a journal file as queue would, for tests of recovery: mkjournal [-e] [-m MARK] JOURNAL-DIR BODY…
+ * Writes a journal file as queue would, for tests of recovery: mkjournal [-e] [-m MARK] [-s SENDER] JOURNAL-DIR BODY…
  * Each BODY is a file with a message. Prints the file's name, the offset of each record and the length.
  *   -e       close it with an end mark
  *   -m MARK  16 hexadecimal digits, instead of random ones
+ *   -s SENDER  instead of sender@example.org; may be empty
  */
 #include <err.h>
 #include <stdio.h>
@@ -35,16 +36,16 @@ static void read_file(struct str *out, const char *path)
 	fclose(f);
 }
 
-static void add_record(struct str *file, uint64_t mark, struct id id, const char *body_path)
+static void add_record(struct str *file, uint64_t mark, struct id id, const char *sender, const char *body_path)
 {
 	struct envelope envelope;
 	struct str body = STR_INIT(1U << 20);
 	struct record_header header = { .mark = mark, .id = id, .arrival = id.name.usec, .committed = file->len,
-		.key = span_of("-"), .origin = span_of("test"), .uid = getuid(), .pid = getpid(), .envelope = &envelope };
+		.key = span_of("-"), .origin = span_of("test"), .uid = getuid(), .pid = 4242, .envelope = &envelope };
 
 	read_file(&body, body_path);
 	envelope_init(&envelope, 4096);
-	must(envelope_set_sender(&envelope, span_of("sender@example.org")), "sender");
+	must(envelope_set_sender(&envelope, span_of(sender)), "sender");
 	must(envelope_add_recipient(&envelope, span_of("reader@example.org")), "recipient");
 	must(record_build(file, &header, body.len, crc32c(record_body_crc(mark), body.data, body.len)), "record");
 	must(str_append(file, body.data, body.len), "body");
@@ -59,24 +60,27 @@ int main(int argc, char **argv)
 	struct id id = { .index = 0 };
 	char name[ID_NAME_LEN + 1];
 	uint64_t mark = 0;
+	const char *sender = "sender@example.org";
 	int option, end = 0;
 	FILE *out;
 
 	must(id_random(&mark, sizeof mark), "random");
-	while ((option = getopt(argc, argv, "em:")) != -1) {
+	while ((option = getopt(argc, argv, "em:s:")) != -1) {
 		if (option == 'e')
 			end = 1;
+		else if (option == 's')
+			sender = optarg;
 		else if (option != 'm' || span_hex(span_of(optarg), UINT64_MAX, &mark) != 0)
-			errx(EX_USAGE, "usage: mkjournal [-e] [-m MARK] JOURNAL-DIR BODY...");
+			errx(EX_USAGE, "usage: mkjournal [-e] [-m MARK] [-s SENDER] JOURNAL-DIR BODY...");
 	}
 	if (argc - optind < 2)
-		errx(EX_USAGE, "usage: mkjournal [-e] [-m MARK] JOURNAL-DIR BODY...");
+		errx(EX_USAGE, "usage: mkjournal [-e] [-m MARK] [-s SENDER] JOURNAL-DIR BODY...");
 	must(id_new_name(0, &id.name), "name");
 	id_name_text(id.name, name);
 	printf("%s", name);
 	for (int i = optind + 1; i < argc; i++, id.index++) {
 		printf(" %zu", file.len);
-		add_record(&file, mark, id, argv[i]);
+		add_record(&file, mark, id, sender, argv[i]);
 	}
 	printf(" %zu\n", file.len);
 	if (end)

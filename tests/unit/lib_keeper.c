@@ -351,7 +351,10 @@ static void sockets(void **state)
 static void commands(void **state)
 {
 	struct fixture *f = *state;
-	int facts = add_shell(f, "echo $SENDER-$RECIPIENT-$PWD; umask; ls /proc/self/fd | wc -l; grep -E 'NoNew|SigIgn|SigBlk' /proc/self/status; echo e >&2; exit 3", getuid(), getgid());
+	/* signals 32 and 33 are the C library's own: what it inherited of them it can neither see nor reset */
+	int facts = add_shell(f, "echo $SENDER-$RECIPIENT-$PWD; umask; ls /proc/self/fd | wc -l; "
+	    "grep -E 'NoNew|SigIgn|SigBlk' /proc/self/status | sed '/^SigIgn/s/0000000180000000/0000000000000000/'; "
+	    "echo e >&2; exit 3", getuid(), getgid());
 	int copy = add_shell(f, "cat", getuid(), getgid());
 	char *const argv[] = { (char []){ "/no/such/program" }, NULL };
 	const struct keeper_command absent = { .argv = argv, .uid = getuid(), .gid = getgid() };
@@ -445,6 +448,7 @@ static void names(void **state)
 	struct keeper *keeper;
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	char longest[300];
+	struct addrinfo *found;
 
 	keeper_allow_names(f->list);
 	keeper = start(f);
@@ -454,10 +458,14 @@ static void names(void **state)
 	assert_int_equal(f->seen.count, 1);
 	assert_int_equal(f->seen.first.ss_family, AF_INET);
 	assert_int_equal(((struct sockaddr_in *)(void *)&f->seen.first)->sin_port, htons(2525));
+	/* a host without /etc/hosts does not know it */
+	bool known = getaddrinfo("localhost", NULL, NULL, &found) == 0;
 	assert_int_equal(keeper_resolve(keeper, "localhost", NULL, got_names, &f->seen), 0);
 	wait_for(f, 1);
-	assert_int_equal(f->seen.error, 0);
-	assert_true(f->seen.count >= 1);
+	assert_int_equal(f->seen.error == 0, known);
+	assert_int_equal(f->seen.count >= 1, known);
+	if (known)
+		freeaddrinfo(found);
 	assert_int_equal(keeper_resolve(keeper, "", NULL, got_names, &f->seen), 0);
 	wait_for(f, 1);
 	assert_int_equal(f->seen.error, EAI_NONAME);
