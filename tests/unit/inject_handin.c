@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
@@ -247,6 +248,12 @@ static void test_some_bad(void **state)
 	assert_non_null(strstr(r.result.warning.data, "<bad@"));
 	assert_non_null(strstr(r.fake.envelope.data, "Rgood@x\n"));
 	tear_down(&r);
+	/* with a Resent- field for recipients those of the original do not count, whatever is in it */
+	set_up(&r, ACTS(FAKE_SERVE));
+	hand_in(&r, "sendmail -f a@b -t z@z", span_of("Resent-To: <broken\nTo: c@d\n\n"), false, (struct span){ "", 0 });
+	assert_int_equal(r.code, 0);
+	assert_string_equal(r.fake.envelope.data, "Sa@b\nRz@z\n");
+	tear_down(&r);
 }
 
 static void test_default_sender(void **state)
@@ -341,19 +348,96 @@ static void test_large(void **state)
 
 		set_up(&r, cut ? ACTS(FAKE_CUT_AT_B, FAKE_SERVE) : ACTS(FAKE_SERVE));
 		hand_in(&r, "sendmail -i -f me@x -t", str_span(&in), file, (struct span){ "", 0 });
-		if (cut && !file) {		/* too much to be kept: nothing was stored, and 75 says so */
-			assert_int_equal(r.code, EX_TEMPFAIL);
-			assert_int_equal(r.fake.stored, 0);
-		} else {
-			assert_int_equal(r.code, 0);
-			assert_int_equal(r.fake.stored, 1);
-			assert_int_equal(r.fake.message.len, in.len);
-			assert_memory_equal(r.fake.message.data, in.data, in.len);
-		}
+		assert_int_equal(r.code, 0);
+		assert_int_equal(r.fake.stored, 1);
+		assert_int_equal(r.fake.message.len, in.len);
+		assert_memory_equal(r.fake.message.data, in.data, in.len);
 		tear_down(&r);
 	}
 	str_free(&in);
 	str_free(&want);
+}
+
+/* No room for a temporary file: a long body from a pipe is passed on as it comes; sent again it cannot be, and 75 says that nothing was stored. */
+static void test_no_temporary_file(void **state)
+{
+	struct rlimit all, none;
+	struct str in = STR_INIT(1 << 23);
+	struct run r;
+	size_t i;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+	none = (struct rlimit){ 100000, all.rlim_max };
+	str_add(&in, "From: x@y\nTo: a@b\n" FULL "\n");
+	for (i = 0; i < 200000; i++)
+		str_printf(&in, "Line %zu of the body\n", i);
+	for (i = 0; i < 2; i++) {
+		set_up(&r, i ? ACTS(FAKE_CUT_AT_B, FAKE_SERVE) : ACTS(FAKE_SERVE));
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+		hand_in(&r, "sendmail -i -f me@x -t", str_span(&in), false, (struct span){ "", 0 });
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+		assert_int_equal(r.code, i ? EX_TEMPFAIL : 0);
+		assert_int_equal(r.fake.stored, i ? 0 : 1);
+		if (i == 0) {
+			assert_int_equal(r.fake.message.len, in.len);
+			assert_memory_equal(r.fake.message.data, in.data, in.len);
+		} else
+			assert_non_null(strstr(r.result.error.data, "nothing was stored"));
+		tear_down(&r);
+	}
+	str_free(&in);
+}
+
+struct slow {
+	const struct fake *fake;
+	int fd;
+	size_t connections;	/* while the job was at work */
+};
+
+static void *write_slowly(void *arg)
+{
+	struct slow *slow = arg;
+	char block[4096];
+	int i;
+
+	memset(block, 'x', sizeof block);
+	for (i = 0; i < 200; i++)
+		(void)!write(slow->fd, block, sizeof block);
+	usleep(300000);
+	slow->connections = slow->fake->connections;
+	(void)!write(slow->fd, "\nend\n", 5);
+	close(slow->fd);
+	return NULL;
+}
+
+/* A job that takes its time holds no connection: queue hears of the message when all of it is there. */
+static void test_slow_pipe(void **state)
+{
+	struct str error = STR_INIT(100);
+	char name[] = "sendmail", ignore[] = "-i", to[] = "a@b", *argv[] = { name, ignore, to, NULL };
+	struct options o;
+	struct slow slow;
+	struct run r;
+	pthread_t thread;
+	int fds[2];
+
+	(void)state;
+	set_up(&r, ACTS(FAKE_SERVE));
+	assert_int_equal(pipe(fds), 0);
+	slow = (struct slow){ &r.fake, fds[1], 1 };
+	assert_int_equal(pthread_create(&thread, NULL, write_slowly, &slow), 0);
+	assert_int_equal(options_parse(&o, 3, argv, &error), 0);
+	assert_int_equal(handin_run(&o, &r.settings, fds[0], &r.result), 0);
+	close(fds[0]);
+	pthread_join(thread, NULL);
+	options_free(&o);
+	fake_stop(&r.fake);
+	assert_int_equal(slow.connections, 0);
+	assert_int_equal(r.fake.stored, 1);
+	assert_string_equal(r.fake.message.data + r.fake.message.len - 5, "\nend\n");
+	tear_down(&r);
 }
 
 static void test_kept_body(void **state)
@@ -447,6 +531,7 @@ int main(void)
 		cmocka_unit_test(test_default_sender), cmocka_unit_test(test_policies), cmocka_unit_test(test_given_envelope),
 		cmocka_unit_test(test_large), cmocka_unit_test(test_kept_body), cmocka_unit_test(test_large_address_field),
 		cmocka_unit_test(test_many_recipients), cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_no_temporary_file), cmocka_unit_test(test_slow_pipe),
 	};
 
 	signal(SIGPIPE, SIG_IGN);	/* the feeder may write to an input that was given up */

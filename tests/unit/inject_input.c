@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -104,6 +105,32 @@ static void test_repair_random(void **state)
 		str_free(&whole);
 		str_free(&cut);
 	}
+}
+
+/* Ten megabytes of each kind of line end take no time to speak of. */
+static void test_repair_speed(void **state)
+{
+	static const char *const kinds[] = { "\r", "\r\n", "\n", ".", "\n.", "\r.", "\r\r\n", "x\r", ".\n", ".\r\n" };
+	const size_t size = 10U << 20, at_once = 32768;
+	char *in = malloc(size), *out = malloc(at_once + REPAIR_EXTRA);
+	struct timespec begin, end;
+	struct repair r;
+	size_t i, at;
+
+	(void)state;
+	for (i = 0; i < 4 * (sizeof kinds / sizeof kinds[0]); i++) {
+		for (at = 0; at < size; at++)
+			in[at] = kinds[i / 4][at % strlen(kinds[i / 4])];
+		repair_init(&r, i % 4);
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+		for (at = 0; at < size; at += at_once)
+			repair_feed(&r, in + at, at_once, out);
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+		if ((double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9 > 2)
+			fail_msg("kind %zu is slow", i);
+	}
+	free(in);
+	free(out);
 }
 
 /* Fields as "[field]", parts as "(part)", then "=" and the body. */
@@ -233,7 +260,7 @@ static void test_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_repair), cmocka_unit_test(test_repair_random), cmocka_unit_test(test_split), cmocka_unit_test(test_long),
+		cmocka_unit_test(test_repair), cmocka_unit_test(test_repair_random), cmocka_unit_test(test_repair_speed), cmocka_unit_test(test_split), cmocka_unit_test(test_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

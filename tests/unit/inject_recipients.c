@@ -79,7 +79,7 @@ static void test_qualify(void **state)
 		struct str addresses = STR_INIT(1000), text = STR_INIT(1000);
 		struct spill out;
 
-		spill_init(&out);
+		spill_init(&out, 1 << 20);
 		assert_int_equal(qualify_addresses(span_of(cases[i].list), span_of("h"), &out, note, &addresses), 0);
 		assert_int_equal(spill_read(&out, append, &text), 0);
 		assert_string_equal(text.data, cases[i].out);
@@ -171,7 +171,7 @@ static void test_spill(void **state)
 	size_t i;
 
 	(void)state;
-	spill_init(&s);
+	spill_init(&s, 1 << 20);
 	for (i = 0; i < 300000; i++) {
 		struct str line = STR_INIT(40);
 
@@ -180,7 +180,7 @@ static void test_spill(void **state)
 		assert_int_equal(spill_add(&s, str_span(&line)), 0);
 		str_free(&line);
 	}
-	assert_true(s.fd >= 0 && s.memory.len <= SPILL_MEMORY_MAX);
+	assert_true(s.fd >= 0 && s.memory.len <= 1 << 20);
 	for (i = 0; i < 2; i++) {
 		str_cut(&back, 0);
 		assert_int_equal(spill_read(&s, append, &back), 0);

@@ -81,9 +81,9 @@ static void test_errors_name_file_and_line(void **state)
 {
 	static const struct { const char *text, *says; } wrong[] = {
 		{ "drop a maildir /var/mail/a\ndrop a maildir /var/mail/b\n", ":2: there is a drop a already" },
-		{ "drop a maildir /home/a\n", ":1: drop a: /home/a lies outside the chroot /var/mail" },
+		{ "drop a maildir /home/a\n", ":1: drop a: /home/a: it lies outside the chroot; the chroot is /var/mail" },
 		{ "drop a maildir /var/mail/../a\n", "outside the chroot" },
-		{ "drop a maildir mail\n", ":1: drop a: an absolute path was expected" },
+		{ "drop a maildir mail\n", ":1: drop a: mail: an absolute path was expected" },
 		{ "drop a carrier-pigeon /var/mail/a\n", ":1: no kind of drop" },
 		{ "\ndrop a maildir /var/mail/a colour red\n", ":2: a maildir drop has no option colour" },
 		{ "drop a maildir /var/mail/a mode 0777\n", ":1: mode:" },
@@ -156,10 +156,10 @@ static void test_without_configuration(void **state)
 	struct fixture *f = *state;
 
 	f->table.chroot = "/srv/mail";
-	assert_int_equal(drop_add_maildir(&f->table, "inbox", "inbox", 0660, &f->error), 0);
+	assert_non_null(drop_add(&f->table, "inbox", drop_kind_named("maildir"), "inbox", 0660, &f->error));
 	assert_string_equal(f->table.first->path, "/srv/mail/inbox");
 	assert_string_equal(f->table.first->inside, "/inbox");
-	assert_int_equal(drop_add_maildir(&f->table, "other", "/srv/else", 0660, &f->error), -1);
+	assert_null(drop_add(&f->table, "other", drop_kind_named("maildir"), "/srv/else", 0660, &f->error));
 }
 
 int main(void)

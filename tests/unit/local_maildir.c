@@ -24,18 +24,64 @@
 struct fixture {
 	char dir[64];
 	struct drop_table table;
+	struct drop_host host;
+	struct deliver *deliver;
 	struct batch *batch;
 	struct outcome last[300];	/* of recipient 0, in the order of the answers */
 	size_t count;
 };
 
-static void answered(void *arg, const struct job *job)
+static void answered(void *arg, const struct deliver_job *job)
 {
 	struct fixture *f = arg;
 
 	if (f->count < sizeof f->last / sizeof f->last[0])
-		f->last[f->count] = *job_outcome(job, 0);
+		f->last[f->count] = *deliver_job_outcome(job, 0);
 	f->count++;
+}
+
+static void take(void *arg, struct deliver_job *job)
+{
+	struct fixture *f = arg;
+
+	batch_take(f->batch, job);
+}
+
+static const struct deliver_ops ops = { .deliver = take, .answered = answered };
+
+static int open_batch(struct fixture *f)
+{
+	f->host.loop = loop_new();
+	f->host.works = works_new(f->host.loop);
+	f->host.name = "host";
+	f->deliver = deliver_new(NULL, SIZE_MAX, &ops, f);
+	f->batch = batch_new(&f->host, &f->table);
+	if (!f->batch || !f->deliver)
+		return -1;
+	batch_set_deliver(f->batch, f->deliver);
+	return 0;
+}
+
+static void close_batch(struct fixture *f)
+{
+	batch_free(f->batch);
+	deliver_free(f->deliver);
+	works_free(f->host.works);
+	loop_free(f->host.loop);
+}
+
+/* A new process, which has nothing in its index */
+static void begin_anew(struct fixture *f)
+{
+	close_batch(f);
+	assert_int_equal(open_batch(f), 0);
+}
+
+static void run_all(struct fixture *f)
+{
+	do
+		batch_run(f->batch);
+	while (works_run(f->host.works));
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
@@ -69,47 +115,46 @@ static int set_up(void **state)
 	strcpy(f->dir, "/tmp/local_maildir.XXXXXX");
 	if (!mkdtemp(f->dir))
 		return -1;
-	result = drop_add_maildir(&f->table, "inbox", path_of(f, "box"), 0660, &error);
-	result |= drop_add_maildir(&f->table, "list", path_of(f, "lists"), 0600, &error);
+	result = drop_add(&f->table, "inbox", &maildir_kind, path_of(f, "box"), 0660, &error) ? 0 : -1;
+	result |= drop_add(&f->table, "list", &maildir_kind, path_of(f, "lists"), 0600, &error) ? 0 : -1;
 	f->table.first->next->folder = strdup("$1");
-	f->batch = batch_new(NULL, NULL, "host", answered, f);
 	*state = f;
-	return result || !f->batch ? -1 : 0;
+	return result || open_batch(f) < 0 ? -1 : 0;
 }
 
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	batch_free(f->batch);
+	close_batch(f);
 	drop_free(&f->table);
 	remove_tree(f->dir);
 	free(f);
 	return 0;
 }
 
-static struct job *make(const struct fixture *f, uint64_t number, const char *target, const char *head)
+static struct deliver_job *make(const struct fixture *f, uint64_t number, const char *target, const char *head)
 {
-	struct job *job = job_new();
+	struct deliver_job *job = deliver_job_new();
 
+	(void)f;
 	assert_non_null(job);
 	job->key = (struct id_key){ { { 1763712345000000 + number, 5 }, 0 }, 0, 7 };
 	id_key_text(job->key, job->key_text);
 	job->arrival = 1763712345123456;
-	job->drop = drop_find(&f->table, span_of(target));
 	assert_int_equal(str_add(&job->target, target), 0);
 	assert_int_equal(str_add(&job->sender, "root"), 0);
-	assert_int_equal(job_add_recipient(job, span_of("frank")), 0);
+	assert_int_equal(deliver_job_add_recipient(job, span_of("frank")), 0);
 	assert_int_equal(str_add(&job->head, head), 0);
 	return job;
 }
 
-static void run(struct fixture *f, struct job *job)
+static void run(struct fixture *f, struct deliver_job *job)
 {
 	f->count = 0;
-	batch_add(f->batch, job);
-	batch_run(f->batch);
-	assert_int_equal(batch_pending(f->batch), 0);
+	deliver_add(f->deliver, job);
+	run_all(f);
+	assert_int_equal(deliver_pending(f->deliver), 0);
 }
 
 static unsigned entries(const struct fixture *f, const char *below)
@@ -184,9 +229,9 @@ static void test_many_folders(void **state)
 		f->count = 0;
 		for (unsigned i = 0; i < count; i++) {
 			snprintf(target, sizeof target, "list/f%u", i);
-			batch_add(f->batch, make(f, 1000 * round + i, target, "\n"));
+			deliver_add(f->deliver, make(f, 1000 * round + i, target, "\n"));
 		}
-		batch_run(f->batch);
+		run_all(f);
 		assert_int_equal(f->count, count);
 		for (unsigned i = 0; i < count; i++)
 			assert_int_equal(f->last[i].verdict, OUTCOME_DONE);
@@ -202,9 +247,7 @@ static void test_repeat_makes_no_second_copy(void **state)
 	run(f, make(f, 1, "inbox", "\n"));
 	run(f, make(f, 1, "inbox", "\n"));
 	assert_int_equal(f->last[0].verdict, OUTCOME_DONE);
-	/* a new process, which has nothing in its index */
-	batch_free(f->batch);
-	f->batch = batch_new(NULL, NULL, "host", answered, f);
+	begin_anew(f);
 	run(f, make(f, 1, "inbox", "\n"));
 	assert_string_equal(f->last[0].text, "already there: inbox/new/" NAME_1);
 	assert_int_equal(entries(f, "box/new"), 1);
@@ -214,14 +257,13 @@ static void test_repeat_makes_no_second_copy(void **state)
 static void test_unclear_attempts_look_first(void **state)
 {
 	struct fixture *f = *state;
-	struct job *job;
+	struct deliver_job *job;
 	char old[512];
 
 	run(f, make(f, 1, "inbox", "\n"));
 	snprintf(old, sizeof old, "%s", path_of(f, "box/new/" NAME_1));
 	assert_int_equal(rename(old, path_of(f, "box/cur/" NAME_1 ":2,S")), 0);
-	batch_free(f->batch);
-	f->batch = batch_new(NULL, NULL, "host", answered, f);
+	begin_anew(f);
 	job = make(f, 1, "inbox", "\n");
 	job->unclear = true;
 	run(f, job);
@@ -241,8 +283,8 @@ static void test_unclear_batch(void **state)
 
 	for (uint64_t i = 0; i < 200; i++)
 		if (i % 3)
-			batch_add(f->batch, make(f, i, i % 2 ? "inbox" : "list/foo", "\n"));
-	batch_run(f->batch);
+			deliver_add(f->deliver, make(f, i, i % 2 ? "inbox" : "list/foo", "\n"));
+	run_all(f);
 	for (uint64_t i = 0; i < 200; i++) {
 		const char *box = i % 2 ? "box" : "lists/.foo";
 		char from[512], to[256];
@@ -253,16 +295,15 @@ static void test_unclear_batch(void **state)
 		if (i % 3 == 1)
 			assert_int_equal(rename(from, path_of(f, to)), 0);
 	}
-	batch_free(f->batch);
-	f->batch = batch_new(NULL, NULL, "host", answered, f);
+	begin_anew(f);
 	f->count = 0;
 	for (uint64_t i = 0; i < 200; i++) {
-		struct job *job = make(f, i, i % 2 ? "inbox" : "list/foo", "\n");
+		struct deliver_job *job = make(f, i, i % 2 ? "inbox" : "list/foo", "\n");
 
 		job->unclear = true;
-		batch_add(f->batch, job);
+		deliver_add(f->deliver, job);
 	}
-	batch_run(f->batch);
+	run_all(f);
 	assert_int_equal(f->count, 200);
 	for (size_t i = 0; i < 200; i++)
 		assert_int_equal(f->last[i].verdict, OUTCOME_DONE);
@@ -325,7 +366,7 @@ static void test_message_in_a_file(void **state)
 {
 	struct fixture *f = *state;
 	char name[] = "/tmp/local_maildir.XXXXXX";
-	struct job *job = make(f, 1, "inbox", "Subject: x\n\n");
+	struct deliver_job *job = make(f, 1, "inbox", "Subject: x\n\n");
 
 	job->fd = mkstemp(name);
 	unlink(name);
@@ -347,15 +388,15 @@ static void test_message_in_a_file(void **state)
 static void test_joined_jobs(void **state)
 {
 	struct fixture *f = *state;
-	struct job *other = make(f, 1, "inbox", "\n");
+	struct deliver_job *other = make(f, 1, "inbox", "\n");
 
-	assert_int_equal(job_add_recipient(other, span_of("bob")), 0);
-	batch_add(f->batch, make(f, 1, "inbox", "\n"));
-	batch_add(f->batch, make(f, 1, "inbox", "\n"));
-	batch_add(f->batch, other);
-	batch_run(f->batch);
+	assert_int_equal(deliver_job_add_recipient(other, span_of("bob")), 0);
+	deliver_add(f->deliver, make(f, 1, "inbox", "\n"));
+	deliver_add(f->deliver, make(f, 1, "inbox", "\n"));
+	deliver_add(f->deliver, other);
+	run_all(f);
 	assert_int_equal(f->count, 3);
-	assert_int_equal(batch_pending(f->batch), 0);
+	assert_int_equal(deliver_pending(f->deliver), 0);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(f->last[i].verdict, OUTCOME_DONE);
 	assert_int_equal(entries(f, "box/new"), 1);
@@ -363,7 +404,7 @@ static void test_joined_jobs(void **state)
 
 static int by_hand(const struct fixture *f, const char *message, const char *sender, const char *rcpt)
 {
-	struct byhand byhand = { .maildir = path_of(f, "hand"), .sender = sender, .recipients = STR_INIT(1024) };
+	struct byhand byhand = { .kind = &maildir_kind, .path = path_of(f, "hand"), .sender = sender, .recipients = STR_INIT(1024) };
 	struct str error = STR_INIT(1024);
 	int ends[2], result;
 

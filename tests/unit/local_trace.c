@@ -13,21 +13,21 @@
 
 #include "../../local/trace.h"
 
-static struct job *make(const char *head)
+static struct deliver_job *make(const char *head)
 {
-	struct job *job = job_new();
+	struct deliver_job *job = deliver_job_new();
 
 	assert_non_null(job);
 	assert_int_equal(str_add(&job->sender, "root@host"), 0);
-	assert_int_equal(job_add_recipient(job, span_of("frank@Example.org")), 0);
-	assert_int_equal(job_add_recipient(job, span_of("bob")), 0);
+	assert_int_equal(deliver_job_add_recipient(job, span_of("frank@Example.org")), 0);
+	assert_int_equal(deliver_job_add_recipient(job, span_of("bob")), 0);
 	assert_int_equal(str_add(&job->head, head), 0);
 	return job;
 }
 
 static void test_fields(void **state)
 {
-	struct job *job = make("\n");
+	struct deliver_job *job = make("\n");
 	struct str out = STR_INIT(TRACE_MAX);
 	struct outcome never;
 
@@ -37,27 +37,27 @@ static void test_fields(void **state)
 	str_cut(&out, 0);
 	str_cut(&job->sender, 0);
 	outcome_set(&never, OUTCOME_NEVER, "5.4.6", "loop");
-	assert_int_equal(job_settle(job, 0, &never), 0);
+	assert_int_equal(deliver_job_settle(job, 0, &never), 0);
 	assert_int_equal(trace_put(&out, job), 0);
 	assert_string_equal(out.data, "Return-Path: <>\nDelivered-To: bob\n");
 	str_cut(&out, 0);
 	job->no_sender = true;
 	assert_int_equal(trace_put(&out, job), 0);
 	assert_string_equal(out.data, "Delivered-To: bob\n");
-	job_free(job);
+	deliver_job_free(job);
 	str_free(&out);
 }
 
 static void check(const char *head, bool first, bool second)
 {
-	struct job *job = make(head);
+	struct deliver_job *job = make(head);
 
 	assert_int_equal(trace_check(job), 0);
-	assert_int_equal(job_is_settled(job, 0), first);
-	assert_int_equal(job_is_settled(job, 1), second);
+	assert_int_equal(deliver_job_is_settled(job, 0), first);
+	assert_int_equal(deliver_job_is_settled(job, 1), second);
 	if (first)
-		assert_string_equal(job_outcome(job, 0)->status, "5.4.6");
-	job_free(job);
+		assert_string_equal(deliver_job_outcome(job, 0)->status, "5.4.6");
+	deliver_job_free(job);
 }
 
 static void test_loops(void **state)
@@ -88,7 +88,7 @@ static void test_header_in_the_file(void **state)
 {
 	char name[] = "/tmp/local_trace.XXXXXX";
 	static const char text[] = "xxxDelivered-To: bob\n\nbody\n";
-	struct job *job = make("Subject: x\n");
+	struct deliver_job *job = make("Subject: x\n");
 
 	(void)state;
 	job->fd = mkstemp(name);
@@ -98,9 +98,9 @@ static void test_header_in_the_file(void **state)
 	job->offset = 3;
 	job->length = sizeof text - 1 - 3;
 	assert_int_equal(trace_check(job), 0);
-	assert_false(job_is_settled(job, 0));
-	assert_true(job_is_settled(job, 1));
-	job_free(job);
+	assert_false(deliver_job_is_settled(job, 0));
+	assert_true(deliver_job_is_settled(job, 1));
+	deliver_job_free(job);
 }
 
 int main(void)

@@ -1,0 +1,706 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+# deaddrop-remote against scripted servers: by hand, and as a stage that is handed jobs over its control socket.
+import array, atexit, base64, hashlib, hmac, os, random, shutil, socket, ssl, subprocess, sys, tempfile, threading, time
+
+top = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+program = os.path.join(os.environ.get('DEADDROP_BIN', top + '/build/bin'), 'deaddrop-remote')
+count = 0
+failed = 0
+scratch = tempfile.mkdtemp(prefix='deaddrop-test.', dir='/tmp')
+os.chmod(scratch, 0o755)
+atexit.register(shutil.rmtree, scratch, True)
+
+
+def ok(good, name, *why):
+    global count, failed
+    count += 1
+    failed += not good
+    print('%sok %d - %s' % ('' if good else 'not ', count, name), flush=True)
+    if not good:
+        for line in ' '.join(str(w) for w in why).split('\n'):
+            print('# ' + line, flush=True)
+    return good
+
+
+def is_(got, wanted, name, *why):
+    return ok(got == wanted, name, 'got %r, wanted %r' % (got, wanted), *why)
+
+
+if not os.path.exists(program):
+    print('1..0 # SKIP %s is not built' % program)
+    sys.exit(0)
+
+
+class Gone(Exception):
+    pass
+
+
+class Server:
+    """Scripted: answers by verb; a list gives one answer after another, a function makes one."""
+    usual = {'greeting': '220 peer', 'EHLO': '250-peer\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250 SIZE 10000000', 'LHLO': '250-peer\r\n250 PIPELINING',
+             'HELO': '250 peer', 'MAIL': '250 2.1.0 ok', 'RCPT': '250 2.1.5 ok', 'DATA': '354 go', 'final': '250 2.0.0 stored', 'RSET': '250 ok', 'QUIT': '221 bye',
+             'STARTTLS': '220 go', 'AUTH': '235 2.7.0 welcome', 'BDAT': '250 2.0.0 chunk'}
+
+    def __init__(self, lmtp=False, cut=None, pieces=False, context=None, implicit=False, path=None, hold=0, **answers):
+        self.lmtp, self.cut, self.pieces, self.context, self.implicit, self.hold = lmtp, cut, pieces, context, implicit, hold
+        self.answers = dict(self.usual, **answers)
+        self.said = 0
+        self.log, self.messages, self.connections, self.most, self.now = [], [], 0, 0, 0
+        self.times = []
+        self.busy = 0
+        if path:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.bind(path)
+            os.chmod(path, 0o666)
+        else:
+            self.socket = socket.socket()
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.bind(('127.0.0.1', 0))
+            self.port = self.socket.getsockname()[1]
+            self.at = '127.0.0.1:%d' % self.port
+        self.socket.listen(50)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *x):
+        self.close()
+
+    def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+
+    def accept(self):
+        while True:
+            try:
+                c = self.socket.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(c,), daemon=True).start()
+
+    def serve(self, c):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if self.implicit:
+                c = self.context.wrap_socket(c, server_side=True)
+            self.talk(c)
+        except (Gone, OSError, ssl.SSLError, ValueError):
+            pass
+        finally:
+            self.now -= 1
+            try:
+                c.close()
+            except OSError:
+                pass
+
+    def say(self, c, text):
+        data = text.encode() + b'\r\n'
+        self.said += len(data)
+        if self.cut is not None and self.said > self.cut:
+            data = data[:len(data) - (self.said - self.cut)]
+            if data:
+                c.sendall(data)
+            raise Gone
+        if self.pieces:
+            while data:
+                n = random.randint(1, 5)
+                c.sendall(data[:n])
+                data = data[n:]
+                if random.random() < 0.3:
+                    time.sleep(0.001)
+        else:
+            c.sendall(data)
+
+    def answer(self, verb, line=''):
+        a = self.answers[verb]
+        if isinstance(a, list):
+            a = a.pop(0) if len(a) > 1 else a[0]
+        if callable(a):
+            a = a(line)
+        if a is None:
+            raise Gone
+        return a
+
+    def talk(self, c):
+        f = c.makefile('rb')
+        self.say(c, self.answer('greeting'))
+        accepted = []
+        message = b''
+        while True:
+            line = f.readline()
+            if not line:
+                return
+            text = line.decode('utf-8', 'replace').rstrip('\r\n')
+            self.log.append(text)
+            verb = text.split(' ')[0].upper()
+            if verb == 'AUTH' and callable(self.answers['AUTH']):
+                self.answers['AUTH'](self, c, f, text)
+                continue
+            if verb == 'BDAT':
+                n = int(text.split()[1])
+                message += f.read(n)
+                if 'LAST' in text:
+                    self.end(c, message, accepted)
+                    message, accepted = b'', []
+                else:
+                    self.say(c, self.answer('BDAT'))
+                continue
+            a = self.answer(verb, text) if verb in self.answers else '500 what'
+            if verb == 'MAIL':
+                accepted, message = [], b''
+                self.times.append(time.time())
+            if verb == 'DATA' and not accepted and a.startswith('354'):
+                a = '503 5.5.1 no recipients'
+            self.say(c, a)
+            if verb == 'RCPT' and a.startswith('2'):
+                accepted.append(text)
+            if verb == 'STARTTLS' and a.startswith('220'):
+                c = self.context.wrap_socket(c, server_side=True)
+                f = c.makefile('rb')
+            if verb == 'DATA' and a.startswith('354'):
+                lines = []
+                while True:
+                    line = f.readline()
+                    if not line:
+                        return
+                    if line == b'.\r\n':
+                        break
+                    lines.append(line)
+                self.end(c, b''.join(lines), accepted)
+                accepted = []
+            if verb == 'QUIT':
+                return
+
+    def end(self, c, message, accepted):
+        self.messages.append(message)
+        if self.hold:
+            time.sleep(self.hold)
+        for n in range(len(accepted) if self.lmtp else 1):
+            self.say(c, self.answer('final', accepted[n] if self.lmtp else ''))
+
+
+def run(*arguments, message=b'Subject: x\n\nhello\n', env=None):
+    full = dict(os.environ)
+    for name in ('SENDER', 'RECIPIENT'):
+        full.pop(name, None)
+    full.update(env or {})
+    try:
+        return subprocess.run([program] + list(arguments), input=message, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=full, timeout=60)
+    except subprocess.TimeoutExpired as e:
+        return subprocess.CompletedProcess(e.cmd, -1, b'', (e.stderr or b'') + b' (timed out)')
+
+
+SENDER = ('--sender', 'a@b.example')
+TO = SENDER + ('--recipient', 'c@d.example')
+
+
+def smtp(server, *more, **how):
+    return run('--relay', server.at, '--tls', 'none', *(more or TO), **how)
+
+
+def undot(wire):
+    return b''.join(line[1:] if line.startswith(b'.') else line for line in wire.splitlines(True))
+
+
+# ---- by hand ----
+
+def test_exit_codes():
+    for answers, code, what in (
+            ({}, 0, 'taken'), ({'RCPT': '550 5.1.1 no'}, 67, 'no such user'), ({'RCPT': '550 no'}, 67, 'a bare 550'), ({'RCPT': '451 4.3.0 later'}, 75, 'later'),
+            ({'RCPT': '552 5.2.2 full'}, 69, 'over quota stays permanent'), ({'final': '554 5.6.0 spam'}, 65, 'refused content'), ({'MAIL': '550 5.7.1 no'}, 77, 'refused sender'),
+            ({'greeting': '554 no'}, 75, 'a server that wants nobody'), ({'greeting': 'hello'}, 75, 'no SMTP'), ({'EHLO': '421 no'}, 75, 'a server that leaves'),
+            ({'MAIL': '530 5.7.0 log in'}, 75, 'a login is wanted'), ({'final': '452 4.3.1 disk'}, 75, 'full disk')):
+        with Server(**answers) as s:
+            r = smtp(s)
+            is_(r.returncode, code, 'exit code: ' + what, r.stderr.decode())
+    is_(run('--relay', '127.0.0.1:1', '--tls', 'none', *TO).returncode, 75, 'exit code: nobody listens')
+    is_(run('--relay', 'name.invalid', *TO).returncode, 75, 'exit code: a name that is not to be resolved is later')
+    is_(run('--lmtp', scratch + '/none', *TO).returncode, 75, 'exit code: no socket')
+    is_(run('--lmtp', 'relative/path', *TO).returncode, 64, 'exit code: a relative path of a socket')
+    is_(run('--relay', '127.0.0.1:1', *TO, message=b'').returncode, 66, 'exit code: no message')
+    is_(run('--relay', '127.0.0.1:1', *SENDER).returncode, 64, 'exit code: no recipient')
+    is_(run().returncode, 64, 'exit code: nothing to do')
+    is_(run('--relay', '127.0.0.1:1', '--sender', 'a\nb', '--recipient', 'c').returncode, 65, 'exit code: a newline in an address')
+
+
+def test_mda():
+    with Server() as s:
+        r = smtp(s, '--timeout', '20s', env={'SENDER': 'env@b.example', 'RECIPIENT': 'frank'})
+        is_(r.returncode, 0, 'as an MDA: SENDER and RECIPIENT of the environment', r.stderr.decode())
+        ok('MAIL FROM:<env@b.example> SIZE=21' in s.log and 'RCPT TO:<frank>' in s.log, 'and the server is told', s.log)
+        is_(s.log[-1], 'QUIT', 'the connection is left politely')
+        r = smtp(s, message=b'From me Mon Jan 1 2001\nSubject: x\n\n')
+        ok(s.messages[-1] == b'Subject: x\r\n\r\n', 'the From line of an mbox is no part of the message', s.messages[-1])
+
+
+def test_bytes():
+    with Server() as s:
+        for name in sorted(os.listdir(top + '/tests/corpus/messages')):
+            data = open(top + '/tests/corpus/messages/' + name, 'rb').read()
+            if not data:
+                continue
+            r = smtp(s, message=data)
+            wire = s.messages[-1] if s.messages else b''
+            wanted = data.split(b'\n', 1)[1] if data.startswith(b'From ') else data
+            wanted = wanted.replace(b'\r\n', b'\n').replace(b'\r', b'\n')
+            if not wanted.endswith(b'\n'):
+                wanted += b'\n'
+            got = undot(wire).replace(b'\r\n', b'\n')
+            if name in ('long-field', 'folded', 'many-to', 'long-lines'):
+                got, wanted = got.replace(b'\n', b''), wanted.replace(b'\n', b'')
+            ok(r.returncode == 0 and got == wanted, 'bytes are kept: ' + name, r.stderr.decode(), got[:200], wanted[:200])
+    evil = (b'\n.\n', b'\n.\r', b'\r.\n', b'\r.\r', b'\n.\r\n', b'\r.\r\n', b'\r\n\0.\r\n', b'\r\n\r.\r\n', b'\r\r\n\r.\r\n', b'\r\n.\r\n')
+    for chunking in ('no', 'yes'):
+        ehlo = '250-peer\r\n250-PIPELINING\r\n250 CHUNKING' if chunking == 'yes' else Server.usual['EHLO']
+        with Server(EHLO=ehlo) as s:
+            for end in evil:
+                smtp(s, *TO, message=b'Subject: x\r\n\r\nbody' + end + b'MAIL FROM:<evil@x.example>\r\nRCPT TO:<evil@x.example>\r\nDATA\r\n\r\nevil\r\n.\r\n')
+            is_(len(s.messages), len(evil), 'smuggling (chunking %s): one message each' % chunking)
+            is_([x for x in s.log if 'evil' in x], [], 'smuggling (chunking %s): no command of it' % chunking)
+            ok(all(m.count(b'\n') == m.count(b'\r\n') == m.count(b'\r') for m in s.messages), 'smuggling (chunking %s): no bare LF or CR' % chunking)
+    big = b'Subject: big\n\n' + b'.' + b'0123456789' * 7 + b'\n'
+    big += (b'x' * 70 + b'\n') * 100000
+    for ehlo in (Server.usual['EHLO'], '250-peer\r\n250-PIPELINING\r\n250 CHUNKING', '250-peer\r\n250 CHUNKING'):
+        with Server(EHLO=ehlo) as s:
+            r = smtp(s, message=big)
+            got = s.messages[0] if s.messages else b''
+            if 'CHUNKING' not in ehlo:
+                got = undot(got)
+            ok(r.returncode == 0 and got == big.replace(b'\n', b'\r\n'), 'seven megabytes arrive as they are', r.stderr.decode(), len(got))
+
+
+def test_eight_bit():
+    data = b'Subject: x\n\n\xe4\n' + b'y' * 2000 + b'\n'
+    with Server(EHLO='250 peer') as s:
+        r = smtp(s, message=data)
+        ok(r.returncode == 0 and r.stderr.count(b'as-is') == 2 and s.messages[0] == data.replace(b'\n', b'\r\n'), '8-bit text and long lines go as they are, with log lines', r.stderr)
+    with Server() as s:
+        smtp(s, message=data)
+        ok('BODY=8BITMIME' in s.log[1], 'BODY=8BITMIME where it is offered', s.log)
+
+
+def test_pieces():
+    random.seed(5)
+    bad = []
+    for lmtp in (False, True):
+        for n in range(12):
+            with Server(lmtp=lmtp, pieces=True, RCPT=['250 ok', '550-5.1.1 no\r\n550 5.1.1 user', '250-several\r\n250 lines'],
+                        EHLO='250-peer\r\n' + ('250-PIPELINING\r\n' if n % 2 else '') + '250-X\r\n250 SIZE 1000000',
+                        final=['250-2.0.0 a\r\n250 2.0.0 b', '250 2.0.0 c']) as s:
+                r = run('--lmtp' if lmtp else '--relay', s.at, '--tls', 'none', '-v', *SENDER, '--recipient', 'a@x', '--recipient', 'no@x', '--recipient', 'a@x')
+                if r.returncode != 67 or r.stderr.count(b'remote: done') != 2 or r.stderr.count(b'remote: never') != 1:
+                    bad.append((lmtp, n, r))
+    is_(bad, [], 'answers in random pieces are understood')
+
+
+def test_drops():
+    """The connection breaks behind each byte that the server says."""
+    for lmtp, ehlo in ((False, None), (False, '250 peer'), (False, '250-peer\r\n250-PIPELINING\r\n250 CHUNKING'), (True, None)):
+        how = {'EHLO': ehlo} if ehlo else {}
+        with Server(lmtp=lmtp, **how) as s:
+            run('--lmtp' if lmtp else '--relay', s.at, '--tls', 'none', *TO)
+            time.sleep(0.02)
+            whole = s.said
+        bad, unclear, done = [], 0, 0
+        for cut in range(0, whole, 1 if lmtp else 3):
+            with Server(lmtp=lmtp, cut=cut, **how) as s:
+                r = run('--lmtp' if lmtp else '--relay', s.at, '--tls', 'none', '-v', *TO)
+                told = s.messages and b'remote: done' in r.stderr
+                if r.returncode not in (0, 75) or (r.returncode == 0) != bool(told):
+                    bad.append((cut, r))
+                if s.messages and not told:
+                    if b'remote: unclear' not in r.stderr or s.connections != 1:
+                        bad.append((cut, r))
+                    unclear += 1
+                done += r.returncode == 0
+        is_(bad, [], 'cut off at %d places (%s): never lost, never done without the word' % (whole, 'LMTP' if lmtp else ehlo or 'usual'))
+        ok(unclear > 0 and done > 0, 'some were unclear and said so, some were answered', unclear, done)
+
+
+def test_lmtp():
+    path = scratch + '/lmtp.sock'
+    with Server(lmtp=True, path=path, RCPT=['250 a', '550 5.1.1 no such user', '250 b', '250 c'], final=['250 2.0.0 stored', '552 5.2.2 over quota', '250 2.0.0 stored again']) as s:
+        r = run('--lmtp', path, *SENDER, '--recipient', 'frank', '--recipient', 'nobody', '--recipient', 'full', '--recipient', 'frank')
+        lines = [l for l in r.stderr.decode().split('\n') if 'rcpt=' in l]
+        is_([l.split()[1] for l in lines], ['done', 'never', 'never', 'done'], 'LMTP: an answer for each recipient, duplicates too', r.stderr.decode())
+        ok('status=5.2.2' in lines[2], 'LMTP: over quota is told as it is', lines)
+        is_(s.log[0][:5], 'LHLO ', 'LMTP: greets with LHLO')
+        ok('localhost' not in s.log[0], 'never as localhost', s.log[0])
+    os.unlink(path)
+
+
+def test_fall_back():
+    with Server(greeting='421 busy') as a, Server() as b:
+        r = run('--relay', '127.0.0.1:1', '--relay', a.at, '--relay', b.at, '--tls', 'none', *TO)
+        is_(r.returncode, 0, 'the third relay is used where two fail', r.stderr.decode())
+        is_(len(b.messages), 1, 'it has the message')
+    with Server(MAIL='550 5.7.1 no') as a, Server() as b:
+        r = run('--relay', a.at, '--relay', b.at, '--tls', 'none', *TO)
+        ok(r.returncode == 77 and not b.connections, 'a refusal is not asked about elsewhere', r)
+
+
+def test_silence():
+    s = socket.socket()
+    s.bind(('127.0.0.1', 0))
+    s.listen(5)
+    begin = time.time()
+    r = run('--relay', '127.0.0.1:%d' % s.getsockname()[1], '--tls', 'none', '--timeout', '1s', *TO)
+    ok(r.returncode == 75 and time.time() - begin < 10 and b'timed out' in r.stderr, 'a silent server is given up', r)
+
+    def drip(line):
+        time.sleep(0.4)
+        return '250-x' if random.random() < 0 else '250 x'
+    with Server(EHLO='250 peer', MAIL=drip, RCPT=drip, RSET=drip) as p:
+        is_(run('--relay', p.at, '--tls', 'none', '--timeout', '1s', *TO).returncode, 0, 'a slow one that goes on is not')
+    s.close()
+
+
+# ---- TLS and logins ----
+
+def make_certificates():
+    def openssl(*a):
+        subprocess.run(('openssl',) + a, check=True, cwd=scratch, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=test CA')
+    for name, alt in (('server', 'IP:127.0.0.1,DNS:localhost'), ('other', 'DNS:other.example')):
+        open(scratch + '/ext', 'w').write('subjectAltName=' + alt + '\n')
+        openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', name + '.key', '-out', name + '.csr', '-subj', '/CN=' + name)
+        openssl('x509', '-req', '-in', name + '.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-out', name + '.pem', '-days', '2', '-extfile', 'ext')
+
+
+def context(name):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    c.load_cert_chain(scratch + '/%s.pem' % name, scratch + '/%s.key' % name)
+    return c
+
+
+TLS_EHLO = '250-peer\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5'
+
+
+def pin_of(name):
+    key = subprocess.run(['openssl', 'x509', '-in', '%s/%s.pem' % (scratch, name), '-pubkey', '-noout'], stdout=subprocess.PIPE, check=True).stdout
+    der = base64.b64decode(b''.join(key.split(b'\n')[1:-2]))
+    return 'sha256//' + base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+
+def test_tls():
+    ca = ('--ca-file', scratch + '/ca.pem')
+    for implicit in (False, True):
+        kind = ('--tls', 'implicit' if implicit else 'starttls')
+        with Server(context=context('server'), implicit=implicit, EHLO=TLS_EHLO) as s:
+            is_(run('--relay', s.at, *kind, *ca, *TO).returncode, 0, '%s with a CA of our own' % kind[1])
+            r = run('--relay', s.at, *kind, *TO)
+            ok(r.returncode == 75 and b'certificate' in r.stderr, '%s: an unknown issuer is refused' % kind[1], r)
+            is_(run('--relay', s.at, *kind, '--verify', 'no', *TO).returncode, 0, '%s: unless told otherwise' % kind[1])
+            is_(run('--relay', s.at, *kind, '--pin', pin_of('server'), *TO).returncode, 0, '%s: a pin suffices' % kind[1])
+            is_(run('--relay', s.at, *kind, '--pin', pin_of('other'), *TO).returncode, 75, '%s: another pin does not' % kind[1])
+            is_(run('--relay', 'localhost:%d' % s.port, *kind, *ca, *TO).returncode, 0, '%s by name' % kind[1])
+        with Server(context=context('other'), implicit=implicit, EHLO=TLS_EHLO) as s:
+            r = run('--relay', s.at, *kind, *ca, *TO)
+            ok(r.returncode == 75 and not s.messages, '%s: a certificate for another name is refused' % kind[1], r)
+    with Server() as s:
+        r = run('--relay', s.at, *TO)
+        ok(r.returncode == 75 and not s.messages and b'STARTTLS' in r.stderr, 'no way around STARTTLS', r)
+    with Server(context=context('server'), EHLO=TLS_EHLO, STARTTLS='220 go\r\n250 injected') as s:
+        r = run('--relay', s.at, *ca, *TO)
+        ok(r.returncode == 75 and not s.messages, 'plain text behind the yes to STARTTLS is no part of the dialogue', r)
+    with Server(context=context('server'), EHLO=TLS_EHLO) as s:
+        r = run('--check', '--relay', s.at, *ca)
+        ok(r.returncode == 0 and b'TLSv1' in r.stdout and b'verified' in r.stdout and b'STARTTLS' in r.stdout and pin_of('server').encode() in r.stdout, '--check shows TLS, pin and capabilities', r)
+        is_(s.messages, [], '--check sends nothing')
+
+
+def cram(good):
+    def auth(server, c, f, text):
+        mechanism = text.split()[1]
+        if mechanism == 'PLAIN':
+            user, password = base64.b64decode(text.split()[2]).split(b'\0')[1:]
+        elif mechanism == 'LOGIN':
+            c.sendall(b'334 VXNlcm5hbWU6\r\n')
+            user = base64.b64decode(f.readline())
+            c.sendall(b'334 UGFzc3dvcmQ6\r\n')
+            password = base64.b64decode(f.readline())
+        else:
+            c.sendall(b'334 ' + base64.b64encode(b'<1.2@peer>') + b'\r\n')
+            user, digest = base64.b64decode(f.readline()).split(b' ')
+            password = b'hemmelig' if digest.decode() == hmac.new(b'hemmelig', b'<1.2@peer>', 'md5').hexdigest() else b''
+        server.log.append('login with ' + mechanism)
+        c.sendall(b'235 2.7.0 welcome\r\n' if good and (user, password) == (b'frank', b'hemmelig') else b'535 5.7.8 no\r\n')
+    return auth
+
+
+def test_login():
+    open(scratch + '/pw', 'w').write('hemmelig\n')
+    ca = ('--ca-file', scratch + '/ca.pem')
+    login = ('--login', 'frank', '--password-file', scratch + '/pw')
+    for mechanism in ('PLAIN', 'LOGIN', 'CRAM-MD5'):
+        with Server(context=context('server'), EHLO='250-peer\r\n250-STARTTLS\r\n250 AUTH ' + mechanism, AUTH=cram(True)) as s:
+            r = run('--relay', s.at, *ca, *login, '-vv', *TO)
+            ok(r.returncode == 0 and 'login with ' + mechanism in s.log, 'login with ' + mechanism, r.stderr.decode())
+            secrets = (b'hemmelig', base64.b64encode(b'hemmelig'), base64.b64encode(b'\0frank\0hemmelig'), hmac.new(b'hemmelig', b'<1.2@peer>', 'md5').hexdigest().encode())
+            ok(not [x for x in secrets if x in r.stderr] and b'who=C' in r.stderr, 'and no secret in its trace')
+    with Server(context=context('server'), EHLO=TLS_EHLO, AUTH=cram(False)) as s:
+        r = run('--relay', s.at, *ca, *login, *TO)
+        ok(r.returncode == 75 and b'4.7.8' in r.stderr and b'alarm' in r.stderr, 'a refused login is later, with an alarm', r.stderr.decode())
+    with Server(EHLO='250-peer\r\n250 AUTH PLAIN') as s:
+        r = run('--check', '--relay', s.at, '--tls', 'none', *login)
+        ok(b'login: PLAIN' in r.stdout, '--check logs in', r)
+    with Server(EHLO='250-peer\r\n250 AUTH GSSAPI') as s:
+        r = run('--relay', s.at, '--tls', 'none', *login, *TO)
+        ok(r.returncode == 75 and not s.messages, 'no mechanism that is known', r.stderr.decode())
+
+
+# ---- the stage ----
+
+class Stage:
+    def __init__(self, config, *arguments):
+        self.dir = tempfile.mkdtemp(dir=scratch)
+        os.chmod(self.dir, 0o755)
+        self.path = self.dir + '/remote.ctrl'
+        open(self.dir + '/remote.conf', 'w').write(config)
+        self.log_path = self.dir + '/log'
+        self.process = subprocess.Popen([program, '--in', self.path, '--config', self.dir + '/remote.conf'] + list(arguments), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=open(self.log_path, 'w'))
+        for _ in range(200):
+            if os.path.exists(self.path) or self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(self.path)
+        self.socket.settimeout(30)
+        self.buffer = b''
+        self.n = 0
+        self.frame('H', b'send 1')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *x):
+        self.stop()
+
+    def stop(self):
+        self.socket.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(30)
+
+    def log(self):
+        return open(self.log_path).read()
+
+    def frame(self, kind, value=b'', fd=None):
+        value = value if isinstance(value, bytes) else value.encode()
+        data = b'%d:%s%s,' % (len(value) + 1, kind.encode(), value)
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [fd]))] if fd is not None else []
+        self.socket.sendmsg([data], ancillary)
+
+    def job(self, drop, rcpts=('c@d.example',), message=b'Subject: x\n\nhello\n', attributes=(), body=None):
+        self.n += 1
+        key = '%016d-%016x-0-0-%016x' % (1700000000000000 + self.n, 5, 7)
+        self.frame('J', key)
+        self.frame('D', drop)
+        self.frame('S', 'a@b.example')
+        self.frame('A', 'arrival=1700000000000000')
+        for a in attributes:
+            self.frame('A', a)
+        for r in rcpts:
+            self.frame('R', r)
+        self.frame('B', message)
+        if body is not None:
+            with tempfile.TemporaryFile(dir=scratch) as f:
+                f.write(b'junk' + body)
+                f.flush()
+                self.frame('F', '4 %d' % len(body), fd=f.fileno())
+        self.frame('E')
+        return key
+
+    def read(self):
+        while True:
+            colon = self.buffer.find(b':')
+            if colon > 0:
+                n = int(self.buffer[:colon])
+                if len(self.buffer) > colon + 1 + n:
+                    frame = self.buffer[colon + 1:colon + 1 + n].decode()
+                    self.buffer = self.buffer[colon + 2 + n:]
+                    if frame[0] != 'H':
+                        return frame
+                    continue
+            more = self.socket.recv(65536)
+            if not more:
+                raise Gone
+            self.buffer += more
+
+    def outcomes(self, n=1):
+        return [self.read() for _ in range(n)]
+
+
+def drop(*lines):
+    return 'name me.example\ndrop far {\n' + '\n'.join(lines) + '\n}\n'
+
+
+def test_stage():
+    with Server(RCPT=lambda line: '550 5.1.1 no' if 'no@' in line else '250 ok') as s, Stage(drop('relay ' + s.at, 'tls none')) as stage:
+        for n in range(50):
+            stage.job('far', ('a%d@x.example' % n,))
+        got = stage.outcomes(50)
+        is_([x[0] for x in got], ['K'] * 50, 'stage: fifty messages')
+        ok(s.connections <= 2 and s.most <= 2, 'stage: over no more than two connections', s.connections)
+        ok('EHLO me.example' in s.log, 'stage: the name that is configured')
+        stage.job('far', ('a@x.example', 'no@x.example', 'b@x.example'))
+        is_([x[0] for x in stage.outcomes(3)], ['K', 'X', 'K'], 'stage: a recipient that is refused is refused alone')
+        body = b'x' * 79 + b'\n'
+        stage.job('far', message=b'Subject: big\n\n', body=body * 20000)
+        ok(stage.outcomes()[0][0] == 'K' and len(s.messages[-1]) == 16 + 81 * 20000, 'stage: a large message by descriptor', len(s.messages[-1]))
+        stage.job('nowhere')
+        ok('Z' == stage.outcomes()[0][0], 'stage: no such drop is later')
+        stage.job('far/argument')
+        ok('Z' == stage.outcomes()[0][0], 'stage: an argument that has no use is later')
+        stage.job('far', attributes=('ret=full', 'envid=abc', 'unclear=1'))
+        ok('K' == stage.outcomes()[0][0] and any('RET=FULL ENVID=abc' in x for x in s.log), 'stage: DSN parameters')
+
+
+def test_stage_routes():
+    config = drop('relay 127.0.0.1:1', 'tls none', 'backoff 1s 1s')
+    with Stage(config) as stage:
+        for n in range(20):
+            stage.job('far')
+        got = stage.outcomes(20)
+        ok(all(x[0] == 'Z' and ' 4.4.1 ' in x for x in got), 'a route that is down is later', got[:2])
+        is_(stage.log().count(' alarm '), 1, 'with one alarm')
+        stage.job('far')
+        ok(' 4.4.1 ' in stage.outcomes()[0], 'and says so at once')
+    with Server() as s:
+        port = s.port
+        s.close()
+    with Stage(drop('relay 127.0.0.1:%d' % port, 'tls none', 'backoff 1s 1s')) as stage:
+        stage.job('far')
+        stage.outcomes()
+        s = Server.__new__(Server)
+        saved, socket.socket.bind = socket.socket.bind, lambda self, a: saved(self, ('127.0.0.1', port) if isinstance(a, tuple) else a)
+        try:
+            s.__init__()
+        finally:
+            socket.socket.bind = saved
+        time.sleep(1.5)
+        stage.job('far')
+        ok(stage.outcomes()[0][0] == 'K' and stage.log().count(' cleared ') == 1, 'it comes back, and is cleared once', stage.log())
+        s.close()
+    with Server(greeting='421 no') as a, Server() as b, Stage(drop('relay ' + a.at, 'relay ' + b.at, 'tls none')) as stage:
+        for n in range(10):
+            stage.job('far')
+        is_([x[0] for x in stage.outcomes(10)], ['K'] * 10, 'the second relay is used')
+        ok(a.connections <= 2 and ' alarm ' not in stage.log() and stage.log().count('passed-over') == 1, 'the first is left alone for a while', a.connections, stage.log())
+    with Server(AUTH='535 5.7.8 no', EHLO='250-x\r\n250 AUTH PLAIN') as s:
+        open(scratch + '/relay.pw', 'w').write('secret\n')
+        with Stage(drop('relay ' + s.at, 'tls none', 'user frank', 'password-file %s/relay.pw' % scratch)) as stage:
+            for n in range(30):
+                stage.job('far')
+            got = stage.outcomes(30)
+            ok(all(' 4.7.8 ' in x for x in got), 'a refused login is later', got[:2])
+            ok(s.connections <= 2 and stage.log().count(' alarm ') == 1 and 'secret' not in stage.log(), 'asked once or twice, one alarm', s.connections)
+
+
+def test_stage_limits():
+    with Server(hold=0.1) as s, Stage(drop('relay ' + s.at, 'tls none', 'connections 4', 'messages 3')) as stage:
+        for n in range(24):
+            stage.job('far')
+        is_([x[0] for x in stage.outcomes(24)], ['K'] * 24, 'a limit of messages on a connection')
+        ok(s.most <= 4 and s.connections >= 8, 'four connections at once, three messages on each', s.most, s.connections)
+    with Server() as s, Stage(drop('relay ' + s.at, 'tls none', 'rate 3 1s')) as stage:
+        begin = time.time()
+        for n in range(9):
+            stage.job('far')
+        stage.outcomes(9)
+        ok(1.8 < time.time() - begin < 8, 'a rate of three a second', time.time() - begin)
+    with Server() as s, Stage(drop('relay ' + s.at, 'tls none', 'idle 1s')) as stage:
+        stage.job('far')
+        stage.outcomes()
+        time.sleep(1.6)
+        ok(s.log[-1] == 'QUIT' and not s.now, 'an idle connection is left', s.log)
+        stage.job('far')
+        ok(stage.outcomes()[0][0] == 'K' and s.connections == 2, 'and made anew')
+    mail = ['250 ok', '250 ok', '421 enough']
+    with Server(MAIL=lambda line: mail.pop(0) if mail else '250 ok') as s, Stage(drop('relay ' + s.at, 'tls none', 'connections 1')) as stage:
+        for n in range(5):
+            stage.job('far')
+            is_(stage.outcomes()[0][0], 'K', 'a server that has had enough of a connection gets another')
+
+
+def test_stage_stop():
+    with Server(hold=1) as s, Stage(drop('relay ' + s.at, 'tls none', 'connections 1')) as stage:
+        for n in range(5):
+            stage.job('far')
+        time.sleep(0.4)
+        stage.process.terminate()
+        got = stage.outcomes(5)
+        is_([x[0] for x in sorted(got, key=lambda x: x[0])], ['K', 'Z', 'Z', 'Z', 'Z'], 'TERM: what was begun is finished, the rest is later')
+        is_(stage.process.wait(10), 0, 'and it leaves')
+        is_(len(s.messages), 1, 'with one message sent')
+    with Server(final=None) as s, Stage(drop('relay ' + s.at, 'tls none')) as stage:
+        stage.job('far')
+        got = stage.outcomes()[0]
+        ok(got[0] == 'Z' and 'unclear' in got and ' unclear id=' in stage.log(), 'lost behind the end: unclear, and logged as that', got, stage.log())
+        is_(s.connections, 1, 'and not sent again by itself')
+    with Server() as s, Stage(drop('relay ' + s.at, 'tls none'), '--once') as stage:
+        stage.job('far')
+        stage.outcomes()
+        stage.socket.close()
+        is_(stage.process.wait(10), 0, '--once: leaves when its caller does')
+
+
+def test_jail():
+    if os.getuid() != 0:
+        ok(True, 'the jail # SKIP needs root')
+        return
+    path = scratch + '/outside.sock'
+    open(scratch + '/root.pw', 'w').write('hemmelig\n')
+    os.chmod(scratch + '/root.pw', 0o600)
+    jail = tempfile.mkdtemp(dir=scratch)
+    os.chmod(jail, 0o755)
+    with Server(lmtp=True, path=path) as s, Server(EHLO='250-peer\r\n250 AUTH PLAIN', AUTH=cram(True)) as far:
+        config = 'drop near { lmtp %s }\ndrop far { relay localhost port %d tls none; user frank; password-file %s/root.pw }\n' % (path, far.port, scratch)
+        config += 'drop token { relay %s tls none; user frank; mechanisms PLAIN; token-command /bin/echo x; backoff 1s 1s }\n' % far.at
+        with Stage(config, '--chroot', jail, '--user', 'nobody') as stage:
+            status = open('/proc/%d/status' % stage.process.pid).read()
+            ok('Seccomp:\t2' in status and 'NoNewPrivs:\t1' in status and 'CapEff:\t0000000000000000' in status and 'Uid:\t65534' in status, 'confined', status)
+            stage.job('near')
+            ok(stage.outcomes()[0][0] == 'K' and s.messages, 'an LMTP socket outside of the jail', stage.log())
+            stage.job('far')
+            ok(stage.outcomes()[0][0] == 'K' and far.messages, 'a name, and a password file of root', stage.log())
+            stage.job('token')
+            ok(' 4.7.8 ' in stage.outcomes()[0], 'a token of no use', stage.log())
+    os.unlink(path)
+
+
+def test_config():
+    for config, what in (('drop x { relay }', 'relay'), ('drop x { lmtp relative/path }', 'absolute'), ('drop x { relay a; lmtp /b }', 'exclude'), ('drop x { }', 'missing'),
+                         ('drop x { relay a; tls maybe }', 'starttls'), ('drop x { relay a; password-file pw }', 'conf:1'), ('drop x { relay a port 99999 }', 'port'),
+                         ('drop x { relay a }\ndrop x { relay b }', 'conf:2'), ('name "a b"', 'name'), ('drop x { relay a; tls none; pin 00 }', 'TLS'), ('drop x { relay a; nonsense }', 'nonsense')):
+        open(scratch + '/bad.conf', 'w').write(config + '\n')
+        r = run('--config', scratch + '/bad.conf', '--in', scratch + '/never.ctrl')
+        ok(r.returncode == 78 and what.encode() in r.stderr and b'bad.conf:' in r.stderr, 'refused: ' + config.split('\n')[0], r)
+    sample = open(top + '/service/conf/remote.conf').read()
+    live = '\n'.join(l[1:] if l.startswith('#') and l[1:2] not in ('', ' ', '#') else l for l in sample.split('\n'))
+    open(scratch + '/sample.conf', 'w').write(live)
+    for name in ('relay.pw', 'ca.pem'):
+        open(scratch + '/' + name, 'a').close()
+    r = run('--config', scratch + '/sample.conf', '--drop', 'none', '--sender', 'a', '--recipient', 'b')
+    ok(r.returncode == 64 and b'no such drop' in r.stderr, 'the sample, with its lines made live, is read', r)
+
+
+def main():
+    only = sys.argv[1:]
+    make_certificates()
+    for name, test in list(globals().items()):
+        if name.startswith('test_') and (not only or name[5:] in only):
+            test()
+    print('1..%d' % count)
+    sys.exit(failed > 0)
+
+
+main()
