@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "pool_item.h"
+
+#define SESSIONS_MAX 16
+#define BACKLOG_PER_SESSION 64			/* one more connection, where allowed, for each that many */
+#define RETRY_FIRST (3 * CLOCK_SECOND)		/* after a connection broke that had worked: the server may still be storing */
+#define BACKOFF_FIRST (15 * CLOCK_SECOND)
+#define BACKOFF_OVERLOAD (300 * CLOCK_SECOND)
+#define BACKOFF_LOGIN (300 * CLOCK_SECOND)
+#define BACKOFF_MAX (900 * CLOCK_SECOND)
+#define LEAVE_WAIT (8 * CLOCK_SECOND)
+
+struct lane {				/* an account at work */
+	struct pool *pool;
+	const struct account *account;
+	struct item *unclear;		/* before they can be appended they must be looked for */
+	struct item *waiting, *last;
+	size_t count;
+	struct session *sessions[SESSIONS_MAX];
+	size_t session_count;
+	struct loop_timer retry;
+	uint64_t until;			/* left alone until then */
+	struct outcome why;
+	unsigned failures;		/* in a row */
+	bool alarmed;
+};
+
+struct pool {
+	const struct session_host *host;
+	const struct account_table *accounts;
+	struct deliver *deliver;
+	struct lane *lanes;
+	size_t lane_count;
+	bool byhand, leaving;
+	struct loop_timer leave;
+	struct pool_memory memory;	/* what was answered later although it was unclear */
+};
+
+static void wake(struct lane *lane);
+
+/* ---- items ---- */
+
+static void settle(struct lane *lane, struct item *item, const struct outcome *outcome)
+{
+	struct deliver_job *job = item->job;
+
+	if (item->unclear && outcome->verdict == OUTCOME_LATER)
+		pool_item_remember(&lane->pool->memory, job->key);
+	job->result = *outcome;
+	pool_item_free(item);
+	deliver_done(lane->pool->deliver, job);
+}
+
+static bool is_before(const struct item *a, const struct item *b)
+{
+	int order = id_compare_names(a->job->key.id.name, b->job->key.id.name);
+
+	return order < 0 || (order == 0 && a->job->key.id.index < b->job->key.id.index);
+}
+
+/* Among those that wait, in the order of acceptance; mostly at one of the ends. */
+static void insert(struct lane *lane, struct item *item)
+{
+	struct item **at = item->unclear ? &lane->unclear : &lane->waiting;
+
+	lane->count++;
+	if (!item->unclear && lane->last && !is_before(item, lane->last))
+		at = &lane->last->next;
+	while (*at && !is_before(item, *at))
+		at = &(*at)->next;
+	item->next = *at;
+	*at = item;
+	if (!item->unclear && !item->next)
+		lane->last = item;
+}
+
+static void take_from(struct lane *lane, struct item **list, struct item *item)
+{
+	struct item *before = NULL;
+
+	for (struct item **at = list; *at; before = *at, at = &(*at)->next) {
+		if (*at != item)
+			continue;
+		*at = item->next;
+		if (lane->last == item)
+			lane->last = before;
+		lane->count--;
+		return;
+	}
+}
+
+/* ---- what sessions ask ---- */
+
+static struct item *on_peek(void *arg)
+{
+	struct lane *lane = arg;
+
+	return lane->unclear ? lane->unclear : lane->waiting;
+}
+
+static void on_take(void *arg, struct item *item)
+{
+	struct lane *lane = arg;
+
+	take_from(lane, item->unclear ? &lane->unclear : &lane->waiting, item);
+}
+
+static void on_settle(void *arg, struct item *item, const struct outcome *outcome)
+{
+	struct lane *lane = arg;
+
+	if (outcome->verdict == OUTCOME_DONE)
+		lane->failures = 0;
+	settle(lane, item, outcome);
+}
+
+static void on_back(void *arg, struct item *item)
+{
+	insert(arg, item);
+}
+
+static void on_ready(void *arg, struct session *session)
+{
+	struct lane *lane = arg;
+
+	(void)session;
+	if (lane->alarmed)
+		log_event(lane->pool->host->log, "alarm-over", "account %s: logged in again", lane->account->name);
+	lane->alarmed = false;
+}
+
+/* Answers later to all that may be, and holds what is unclear for a while. */
+static void answer_later(struct lane *lane, const struct outcome *why, bool all)
+{
+	uint64_t now = clock_boot();
+	struct item *item, **at = &lane->unclear;
+
+	while ((item = lane->waiting)) {
+		take_from(lane, &lane->waiting, item);
+		settle(lane, item, why);
+	}
+	while ((item = *at)) {
+		if (!all && now < item->unclear_since + POOL_UNCLEAR) {
+			at = &item->next;
+			continue;
+		}
+		take_from(lane, &lane->unclear, item);
+		settle(lane, item, why);
+		at = &lane->unclear;		/* what was answered may have brought new ones */
+	}
+}
+
+static void leave_alone(struct lane *lane, const struct outcome *why, uint64_t time)
+{
+	lane->why = *why;
+	lane->until = loop_now(lane->pool->host->loop) + time;
+	answer_later(lane, why, lane->pool->byhand);
+	if (lane->unclear)
+		loop_timer_set(lane->pool->host->loop, &lane->retry, lane->until);
+}
+
+static void log_failure(struct lane *lane, const struct outcome *why, bool login, uint64_t pause)
+{
+	struct log_line line;
+
+	if (login && lane->alarmed)
+		return;
+	lane->alarmed = lane->alarmed || login;
+	log_begin(&line, lane->pool->host->log, login ? "alarm" : "account");
+	log_word(&line, "name", lane->account->name);
+	log_word(&line, "status", why->status);
+	log_span(&line, "pause", pause);
+	log_text(&line, span_of(why->text));
+	log_end(&line);
+}
+
+static void on_overload(void *arg, const struct outcome *why)
+{
+	struct lane *lane = arg;
+
+	if (loop_now(lane->pool->host->loop) >= lane->until)
+		log_failure(lane, why, false, BACKOFF_OVERLOAD);
+	leave_alone(lane, why, BACKOFF_OVERLOAD);
+}
+
+/* Without a connection there is no need for what TLS has set up. */
+static void rest(const struct account *account)
+{
+	tls_context_rest(account->context);
+	if (account->trust)
+		tls_trust_rest(account->trust);
+}
+
+static void on_over(void *arg, struct session *session, const struct outcome *why, bool login)
+{
+	struct lane *lane = arg;
+	bool worked = session_is_ready(session);
+	uint64_t pause;
+	size_t i = 0;
+
+	while (lane->sessions[i] != session)
+		i++;
+	lane->sessions[i] = lane->sessions[--lane->session_count];
+	if (!lane->session_count)
+		rest(lane->account);
+	if (!why) {
+		wake(lane);
+		return;
+	}
+	pause = login ? BACKOFF_LOGIN : BACKOFF_FIRST << (lane->failures < 6 ? lane->failures : 6);
+	if (pause > BACKOFF_MAX)
+		pause = BACKOFF_MAX;
+	if (worked && lane->failures < 2)
+		pause = RETRY_FIRST;
+	lane->failures++;
+	log_failure(lane, why, login, pause);
+	if (lane->session_count)
+		return;				/* the others go on with what this one gave back */
+	if (worked && pause == RETRY_FIRST && !lane->pool->byhand)
+		loop_timer_set(lane->pool->host->loop, &lane->retry, loop_now(lane->pool->host->loop) + pause);
+	else
+		leave_alone(lane, why, pause);
+}
+
+static const struct session_ops ops = {
+	.peek = on_peek, .take = on_take, .settle = on_settle, .back = on_back, .ready = on_ready, .overload = on_overload, .over = on_over,
+};
+
+/* ---- lanes ---- */
+
+static void open_session(struct lane *lane)
+{
+	struct outcome why;
+
+	lane->sessions[lane->session_count] = session_new(lane->pool->host, lane->account, &ops, lane);
+	if (lane->sessions[lane->session_count]) {
+		lane->session_count++;
+	} else {
+		deliver_job_trouble(&why, errno, "a session");
+		leave_alone(lane, &why, BACKOFF_FIRST);
+	}
+}
+
+static bool wants_session(const struct lane *lane)
+{
+	if (!lane->count || loop_timer_is_set(&lane->retry) || loop_now(lane->pool->host->loop) < lane->until)
+		return false;
+	return !lane->session_count || (lane->session_count < lane->account->connections && lane->count > lane->session_count * BACKLOG_PER_SESSION);
+}
+
+static void wake(struct lane *lane)
+{
+	if (wants_session(lane))
+		open_session(lane);
+	for (size_t i = 0; i < lane->session_count && lane->count; i++)
+		session_work(lane->sessions[i]);
+}
+
+static void on_retry(void *arg)
+{
+	wake(arg);
+}
+
+/* ---- jobs ---- */
+
+static struct lane *find_lane(struct pool *pool, struct span name)
+{
+	for (size_t i = 0; i < pool->lane_count; i++)
+		if (span_is(name, pool->lanes[i].account->name))
+			return &pool->lanes[i];
+	return NULL;
+}
+
+void pool_deliver(void *arg, struct deliver_job *job)
+{
+	struct pool *pool = arg;
+	struct span name, argument;
+	bool given = deliver_job_argument(job, &name, &argument);
+	struct lane *lane = find_lane(pool, name);
+	struct item *item = NULL;
+
+	if (!lane)
+		outcome_set(&job->result, OUTCOME_LATER, "4.3.5", "no drop named %.*s in %s", (int)name.len, name.data, pool->accounts->source);
+	else
+		item = pool_item_new(lane->account, job, pool_item_recall(&pool->memory, job->key), given, argument);
+	if (!item)
+		deliver_done(pool->deliver, job);
+	else if (loop_now(pool->host->loop) < lane->until && lane->why.verdict)
+		settle(lane, item, &lane->why);
+	else {
+		insert(lane, item);
+		wake(lane);
+	}
+}
+
+/* ---- the pool ---- */
+
+static void on_leave(void *arg)
+{
+	struct pool *pool = arg;
+	struct outcome why;
+
+	outcome_set(&why, OUTCOME_LATER, "4.3.2", "the stage is stopping");
+	for (size_t i = 0; i < pool->lane_count; i++) {
+		struct lane *lane = &pool->lanes[i];
+
+		loop_timer_clear(pool->host->loop, &lane->retry);
+		while (lane->session_count)		/* what was not answered is unclear to whoever asked, too: no answer is given */
+			session_abort(lane->sessions[--lane->session_count]);
+		lane->until = UINT64_MAX;
+		lane->why = why;
+		while (lane->waiting) {
+			struct item *item = lane->waiting;
+
+			take_from(lane, &lane->waiting, item);
+			settle(lane, item, &why);
+		}
+	}
+}
+
+struct pool *pool_new(const struct session_host *host, const struct account_table *accounts, bool byhand)
+{
+	struct pool *pool = calloc(1, sizeof *pool);
+
+	if (!pool)
+		return NULL;
+	pool->host = host;
+	pool->accounts = accounts;
+	pool->byhand = byhand;
+	loop_timer_init(&pool->leave, on_leave, pool);
+	for (const struct account *account = accounts->first; account; account = account->next)
+		pool->lane_count++;
+	pool->lanes = calloc(pool->lane_count ? pool->lane_count : 1, sizeof *pool->lanes);
+	if (!pool->lanes) {
+		free(pool);
+		return NULL;
+	}
+	pool->lane_count = 0;
+	for (const struct account *account = accounts->first; account; account = account->next) {
+		struct lane *lane = &pool->lanes[pool->lane_count++];
+
+		lane->pool = pool;
+		lane->account = account;
+		loop_timer_init(&lane->retry, on_retry, lane);
+	}
+	return pool;
+}
+
+static void free_items(struct item *item)
+{
+	for (struct item *next; item; item = next) {
+		next = item->next;
+		pool_item_free(item);
+	}
+}
+
+void pool_free(struct pool *pool)
+{
+	if (!pool)
+		return;
+	loop_timer_clear(pool->host->loop, &pool->leave);
+	for (size_t i = 0; i < pool->lane_count; i++) {
+		struct lane *lane = &pool->lanes[i];
+
+		while (lane->session_count)
+			session_abort(lane->sessions[--lane->session_count]);
+		loop_timer_clear(pool->host->loop, &lane->retry);
+		free_items(lane->unclear);
+		free_items(lane->waiting);
+	}
+	free(pool->lanes);
+	free(pool);
+}
+
+void pool_set_deliver(struct pool *pool, struct deliver *deliver)
+{
+	pool->deliver = deliver;
+}
+
+static bool is_idle(const struct lane *lane)
+{
+	for (size_t i = 0; i < lane->session_count; i++)
+		if (session_is_busy(lane->sessions[i]))
+			return false;
+	return !lane->count;
+}
+
+void pool_leave(struct pool *pool)
+{
+	pool->leaving = true;
+	loop_timer_set(pool->host->loop, &pool->leave, loop_now(pool->host->loop) + LEAVE_WAIT);
+}
+
+/* Asked once a turn: sessions that have nothing to do any more log out. */
+bool pool_is_over(const struct pool *pool)
+{
+	bool over = pool->leaving;
+
+	if (!pool->leaving)
+		return false;
+	for (size_t i = 0; i < pool->lane_count; i++) {
+		const struct lane *lane = &pool->lanes[i];
+
+		for (size_t k = lane->session_count; k-- && is_idle(lane);)
+			session_leave(lane->sessions[k]);
+		over = over && !lane->session_count && !lane->waiting && (!lane->unclear || lane->until == UINT64_MAX);
+	}
+	return over;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A session with an IMAP server: one connection from its making to LOGOUT.  It connects, logs in, and then takes items from its owner as long as there are some:
+ * appends them, pipelined; looks for those that an earlier attempt may have stored already.  Each state is one function that is given a response.
+ */
+#ifndef DEADDROP_IMAP_SESSION_H
+#define DEADDROP_IMAP_SESSION_H
+
+#include "account.h"
+#include "body.h"
+#include "log.h"
+#include "loop.h"
+
+struct item {				/* a message for an account; the owner's */
+	struct item *next;
+	struct deliver_job *job;
+	struct body body;
+	struct str mailbox;		/* UTF-8, as configured */
+	bool unclear;			/* it may be there already: look before it is appended */
+	bool created;			/* its mailbox was made for it */
+	bool alone;			/* not with others in one command */
+	unsigned breaks;		/* connections that broke while it was the oldest under way */
+	uint64_t unclear_since;		/* clock_boot */
+};
+
+struct session;
+
+struct session_ops {			/* const, static; from the loop or from session_work */
+	/* The next item that waits, or NULL; it stays where it is. */
+	struct item *(*peek)(void *arg);
+	/* Takes it: it is the session's until settled or given back. */
+	void (*take)(void *arg, struct item *item);
+	void (*settle)(void *arg, struct item *item, const struct outcome *outcome);
+	void (*back)(void *arg, struct item *item);		/* to the head of what waits */
+	/* Logged in; once. */
+	void (*ready)(void *arg, struct session *session);
+	/* The whole account is to be left alone: why.  The session goes on. */
+	void (*overload)(void *arg, const struct outcome *why);
+	/* May be NULL without session_probe: whether the mailbox is there; text: why that cannot be told, or empty. */
+	void (*probed)(void *arg, struct session *session, bool there, const char *text);
+	/* The session has ended, all items were given back or settled; it is freed by the session itself.  why: NULL after a LOGOUT of ours or where an idle connection was closed. */
+	void (*over)(void *arg, struct session *session, const struct outcome *why, bool login);
+};
+
+struct session_host {			/* outlives its sessions */
+	struct loop *loop;
+	struct log *log;		/* may be NULL */
+	struct keeper *keeper;		/* NULL: nothing to be had from it */
+	unsigned verbose;		/* 2: a trace of the protocol */
+};
+
+/* Begins to connect; what comes of it is told from the loop.  NULL: no memory. */
+struct session *session_new(const struct session_host *host, const struct account *account, const struct session_ops *ops, void *arg);
+/* The same over a connection that stands already (tests). */
+struct session *session_new_over(const struct session_host *host, const struct account *account, const struct session_ops *ops, void *arg, int in, int out);
+void session_work(struct session *session);		/* there may be items */
+void session_leave(struct session *session);		/* finish what is under way, LOGOUT, over */
+void session_abort(struct session *session);		/* at once; items are given back, over is not called */
+bool session_is_ready(const struct session *session);
+bool session_is_busy(const struct session *session);	/* items are under way */
+
+/* For --check, from ready(): asks whether a mailbox is there. */
+void session_probe(struct session *session, const char *mailbox);
+/* For --check: what is known of a session that is ready, in lines for people. */
+int session_describe(const struct session *session, struct str *out);
+
+#endif
