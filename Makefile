@@ -21,8 +21,9 @@ DD_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(WERROR) $(HARDEN) -Ilib $(CFLAGS)
 DD_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # What each stage links beside the C library.  Everything else needs libc alone (tests/e2e/libc.t).
-STAGES = inject queue send local
-PROGRAMS = inject/deaddrop-inject queue/deaddrop-queue queue/deaddrop-mailq send/deaddrop-send local/deaddrop-local
+STAGES = inject queue send local smtpd imap
+PROGRAMS = inject/deaddrop-inject queue/deaddrop-queue queue/deaddrop-mailq send/deaddrop-send local/deaddrop-local \
+	smtpd/deaddrop-smtpd imap/deaddrop-imap
 LIBS_lib = $(if $(filter smtpd imap remote,$(STAGES)),$(TLS_LIBS)) $(if $(filter smtpd,$(STAGES)),$(REGEX_LIBS))
 TLS_LIBS = -lssl -lcrypto
 REGEX_LIBS = -lpcre2-8

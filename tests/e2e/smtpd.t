@@ -507,6 +507,13 @@ def test_clients():
             is_((curl(d.port, 'curl-auth', '--user', 'anne:tiger').returncode, len(with_subject('curl-auth'))), (0, 1), 'curl with AUTH on loopback')
         else:
             skip('curl', 'not installed')
+        source = shutil.which('smtp-source', path=os.environ['PATH'] + ':/usr/sbin')
+        if source:
+            before = len(records())
+            r = subprocess.run([source, '-s', '20', '-m', '500', '-l', '4096', '-f', 'a@b.example', '-t', 'u@local.example', '127.0.0.1:%d' % d.port])
+            is_((r.returncode, len(records()) - before), (0, 500), "Postfix's smtp-source, 20 sessions")
+        else:
+            skip("Postfix's smtp-source", 'not installed')
         letter = b'Subject: %s\n\nhello\n'
         clients = {
             'swaks': ['swaks', '--server', '127.0.0.1:%d' % d.port, '--from', 'a@b.example', '--to', 'u@local.example', '--pipeline', '--h-Subject', 'swaks', '--silent', '2'],
@@ -546,6 +553,11 @@ def test_proxies():
         c.say(ENVELOPE, 4)
         c.say(message('xclient'))
         ok('attr client mail.example%20[192.0.2.9]' in with_subject('xclient')[0][0] or 'attr client mail.example [192.0.2.9]' in with_subject('xclient')[0][0], 'it is believed', with_subject('xclient'))
+    for how, say in (('proxy', 'PROXY UNKNOWN\r\n'), ('xclient', 'EHLO c\r\nXCLIENT ADDR=[UNAVAILABLE]\r\n')):
+        with Smtpd('group proxies net 127.0.0.0/8\n%s proxies\n' % how) as d:
+            c = Raw(d.port, greet=how == 'xclient')
+            c.say(say, 1 if how == 'proxy' else 2)
+            is_(c.say('EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@local.example>\r\n', 3)[2][:3], '550', how + ': an unknown client is not the proxy')
     with Smtpd() as d:
         c = Raw(d.port)
         ok('XCLIENT' not in c.say('EHLO c\r\n'), 'XCLIENT is not offered to others')

@@ -62,6 +62,8 @@ static void test_networks(void **state)
 	assert_true(peer_is_loopback(&peer));
 	peer = peer_of("128.0.0.1", "");
 	assert_false(peer_is_loopback(&peer));
+	peer_set_unknown(&peer);
+	assert_false(peer_is_loopback(&peer));
 }
 
 static void test_proxy(void **state)
@@ -69,7 +71,7 @@ static void test_proxy(void **state)
 	static const struct { const char *text; int result; const char *address; } cases[] = {
 		{ "PROXY TCP4 192.0.2.1 198.51.100.1 4711 25\r\nEHLO x\r\n", 43, "192.0.2.1" },
 		{ "PROXY TCP6 2001:db8::1 2001:db8::2 4711 25\r\n", 44, "2001:db8::1" },
-		{ "PROXY UNKNOWN\r\n", 15, "" },
+		{ "PROXY UNKNOWN\r\n", 15, "unknown" },
 		{ "PROXY TCP4 192.0.2.1 198.51.100.1 4711 25", 0, "" },
 		{ "PRO", 0, "" },
 		{ "", 0, "" },
