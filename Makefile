@@ -21,13 +21,14 @@ DD_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(WERROR) $(HARDEN) -Ilib $(CFLAGS)
 DD_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # What each stage links beside the C library.  Everything else needs libc alone (tests/e2e/libc.t).
-STAGES = inject queue send local smtpd imap
+STAGES = inject queue send local smtpd imap remote
 PROGRAMS = inject/deaddrop-inject queue/deaddrop-queue queue/deaddrop-mailq send/deaddrop-send local/deaddrop-local \
-	smtpd/deaddrop-smtpd imap/deaddrop-imap
-LIBS_lib = $(if $(filter smtpd imap remote,$(STAGES)),$(TLS_LIBS)) $(if $(filter smtpd,$(STAGES)),$(REGEX_LIBS))
+	smtpd/deaddrop-smtpd imap/deaddrop-imap remote/deaddrop-remote
+LIBS_lib = $(if $(filter smtpd imap remote,$(STAGES)),$(TLS_LIBS)) $(if $(filter smtpd send,$(STAGES)),$(REGEX_LIBS))
 TLS_LIBS = -lssl -lcrypto
 REGEX_LIBS = -lpcre2-8
 LIBS_smtpd = $(TLS_LIBS) $(REGEX_LIBS)
+LIBS_send = $(REGEX_LIBS)
 LIBS_imap = $(TLS_LIBS)
 LIBS_remote = $(TLS_LIBS)
 MAINS = $(addsuffix .c,$(PROGRAMS))
@@ -37,7 +38,7 @@ BIN = $(addprefix $(B)/bin/,$(notdir $(PROGRAMS)))
 LIB_TLS_SRC = $(wildcard lib/tls*.c lib/stream*.c lib/sasl*.c)
 LIB_REGEX_SRC = $(wildcard lib/regex*.c)
 LIB_SRC = $(sort $(filter-out $(LIB_TLS_SRC) $(LIB_REGEX_SRC),$(wildcard lib/*.c)) \
-	$(if $(filter smtpd imap remote,$(STAGES)),$(LIB_TLS_SRC)) $(if $(filter smtpd,$(STAGES)),$(LIB_REGEX_SRC)))
+	$(if $(filter smtpd imap remote,$(STAGES)),$(LIB_TLS_SRC)) $(if $(filter smtpd send,$(STAGES)),$(LIB_REGEX_SRC)))
 LIB_OBJ = $(LIB_SRC:%.c=$(B)/%.o)
 LIB = $(B)/libdeaddrop.a
 stage_src = $(sort $(filter-out $(MAINS),$(wildcard $(1)/*.c)))
@@ -47,7 +48,7 @@ stage_obj = $(patsubst %.c,$(B)/%.o,$(call stage_src,$(1)))
 UNIT_NEEDS_tls = $(wildcard tests/unit/lib_tls*.c tests/unit/lib_stream*.c tests/unit/lib_sasl*.c)
 UNIT_NEEDS_regex = $(wildcard tests/unit/lib_regex*.c)
 UNIT_SRC = $(sort $(filter-out $(UNIT_NEEDS_tls) $(UNIT_NEEDS_regex),$(foreach s,lib $(STAGES),$(wildcard tests/unit/$(s)_*.c))) \
-	$(if $(filter smtpd imap remote,$(STAGES)),$(UNIT_NEEDS_tls)) $(if $(filter smtpd,$(STAGES)),$(UNIT_NEEDS_regex)))
+	$(if $(filter smtpd imap remote,$(STAGES)),$(UNIT_NEEDS_tls)) $(if $(filter smtpd send,$(STAGES)),$(UNIT_NEEDS_regex)))
 UNIT_BIN = $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 TOOL_SRC = $(sort $(wildcard tests/e2e/*.c tests/bench/*.c tests/crash/*.c))
 TOOL_BIN = $(TOOL_SRC:%.c=$(B)/%)

@@ -105,7 +105,6 @@ static void on_command(struct world *w, const char *line)
 	} else if (!strncmp(line, "RCPT", 4)) {
 		on_rcpt(w);
 	} else if (!strncmp(line, "BDAT", 4)) {
-		str_cut(&w->message, w->chunk_left ? w->message.len : w->message.len);
 		on_bdat(w, line);
 	} else if (!strncmp(line, "DATA", 4)) {
 		const char *answer = or_else(s->data, w->accepted ? "354 go\r\n" : "503 no one\r\n");
