@@ -18,7 +18,8 @@
 #define ADDED_MAX (2 * RECIPIENTS_BYTES_MAX)
 
 enum {
-	SEEN_FROM = 1, SEEN_DATE = 2, SEEN_ID = 4, SEEN_TO = 8, SEEN_RESENT = 16, SEEN_RESENT_FROM = 32, SEEN_RESENT_DATE = 64, SEEN_RESENT_ID = 128
+	SEEN_FROM = 1, SEEN_DATE = 2, SEEN_ID = 4, SEEN_TO = 8, SEEN_RESENT = 16, SEEN_RESENT_FROM = 32, SEEN_RESENT_DATE = 64, SEEN_RESENT_ID = 128,
+	SEEN_RESENT_TO = 256
 };
 
 enum { QUALIFY = 1, COLLECT = 2, DROP = 4 };
@@ -41,9 +42,9 @@ static const struct rule rules[] = {
 	{ "Resent-From", SEEN_RESENT | SEEN_RESENT_FROM, QUALIFY },
 	{ "Resent-Sender", SEEN_RESENT, QUALIFY },
 	{ "Resent-Reply-To", SEEN_RESENT, QUALIFY },
-	{ "Resent-To", SEEN_RESENT, QUALIFY | COLLECT },
-	{ "Resent-Cc", SEEN_RESENT, QUALIFY | COLLECT },
-	{ "Resent-Bcc", SEEN_RESENT, COLLECT | DROP },
+	{ "Resent-To", SEEN_RESENT | SEEN_RESENT_TO, QUALIFY | COLLECT },
+	{ "Resent-Cc", SEEN_RESENT | SEEN_RESENT_TO, QUALIFY | COLLECT },
+	{ "Resent-Bcc", SEEN_RESENT | SEEN_RESENT_TO, COLLECT | DROP },
 	{ "Resent-Date", SEEN_RESENT | SEEN_RESENT_DATE, 0 },
 	{ "Resent-Message-ID", SEEN_RESENT | SEEN_RESENT_ID, 0 },
 };
@@ -54,7 +55,7 @@ void compose_init(struct compose *c, const struct settings *settings, bool colle
 	    .bottom = STR_INIT(ADDED_MAX), .error = STR_INIT(2 * BAD_MAX) };
 	recipients_init(&c->plain);
 	recipients_init(&c->resent);
-	spill_init(&c->header);
+	spill_init(&c->header, COMPOSE_KEPT_MAX);
 }
 
 void compose_free(struct compose *c)
@@ -81,7 +82,7 @@ static int fail_spill(struct compose *c)
 {
 	int saved = errno;
 
-	fail(c, EX_TEMPFAIL, "cannot keep the header, over 1 MiB, in a temporary file in /tmp or /var/tmp: ");
+	fail(c, EX_TEMPFAIL, "cannot keep the header, over 1 MiB, in a temporary file in /var/tmp or /tmp: ");
 	str_add(&c->error, strerror(saved));
 	return -1;
 }
@@ -218,7 +219,7 @@ bool compose_lacks_author(const struct compose *c)
 
 struct recipients *compose_recipients(struct compose *c)
 {
-	return c->resent.count > 0 ? &c->resent : &c->plain;
+	return c->seen & SEEN_RESENT_TO ? &c->resent : &c->plain;
 }
 
 static int put_author(struct str *out, const char *field, struct span author, struct span name)

@@ -14,6 +14,7 @@
 #include "spill.h"
 
 #define COMPOSE_NAME_MAX 256		/* bytes of a full name */
+#define COMPOSE_KEPT_MAX (1024U * 1024)	/* bytes of a header that are kept in memory */
 
 struct compose {
 	const struct settings *settings;
@@ -37,7 +38,7 @@ int compose_rest(struct compose *compose, struct span part);
 
 /* After the last field. */
 bool compose_lacks_author(const struct compose *compose);
-struct recipients *compose_recipients(struct compose *compose);	/* those of Resent- fields, if there is a Resent- recipient */
+struct recipients *compose_recipients(struct compose *compose);	/* those of Resent-To, -Cc, -Bcc, if there is such a field */
 /* Fills top and bottom.  author is a qualified address, name may be empty; listed: recipients that may stand in a To field, or NULL. */
 int compose_complete(struct compose *compose, struct span author, struct span name, const struct recipients *listed);
 void compose_bad(struct compose *compose, struct span text);	/* notes what is no address */

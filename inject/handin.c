@@ -8,12 +8,12 @@
 
 #include "attributes.h"
 #include "author.h"
+#include "body.h"
 #include "compose.h"
 #include "given.h"
 #include "named.h"
 #include "source.h"
 #include "split.h"
-#include "submit.h"
 
 #define TEXT_MAX 4096
 
@@ -29,8 +29,7 @@ struct handin {
 	struct str given;		/* the envelope of --envelope-fd */
 	struct envelope envelope;
 	struct submit *submit;
-	struct str body;		/* the body's beginning; all of it where whole */
-	bool whole;
+	struct body body;
 };
 
 void handin_result_init(struct handin_result *r)
@@ -197,73 +196,20 @@ static int write_header(struct handin *h, struct submit *submit)
 	return r < 0 ? -1 : 0;
 }
 
-/* What is left of the source.  0, also where queue has settled it already; -1 with errno. */
-static int stream(struct handin *h, struct submit *submit)
-{
-	struct span bytes;
-	int more;
-
-	while ((more = source_read(&h->source, &bytes)) > 0)
-		if (submit_write(submit, bytes) < 0)
-			return 0;
-	return more;
-}
-
-/* A file from its start: its header is known, so only the body's place is looked for. */
-static int reread(struct handin *h, struct submit *submit)
-{
-	struct span body, rest = { "", 0 };
-	enum split_event event;
-	int more = 1;
-
-	if (source_rewind(&h->source) < 0)
-		return -1;
-	split_free(&h->split);
-	split_init(&h->split);
-	do {
-		event = more > 0 ? split_next(&h->split, &rest, &body) : split_end(&h->split, &body);
-		if (event == SPLIT_MORE && (more = source_read(&h->source, &rest)) < 0)
-			return -1;
-	} while (event != SPLIT_BODY && event != SPLIT_NO_MEMORY);
-	if (event != SPLIT_BODY)
-		return -1;
-	submit_write(submit, body);
-	submit_write(submit, rest);
-	return stream(h, submit);
-}
-
 static int replay(void *arg, struct submit *submit)
 {
 	struct handin *h = arg;
 
-	if (!h->whole && !h->source.seekable)
+	if (!body_can_repeat(&h->body, &h->source) || write_header(h, submit) < 0)
 		return -1;
-	if (write_header(h, submit) < 0)
-		return -1;
-	if (!h->whole)
-		return reread(h, submit);
-	submit_write(submit, str_span(&h->body));
-	return 0;
+	return body_repeat(&h->body, &h->source, submit);
 }
 
-/*
- * The body's beginning is gathered before queue hears of the message: a job may write its output over hours, and a connection should not wait for it; and what was
- * gathered can be sent once more.
- */
 static int gather(struct handin *h, struct span body, struct span rest)
 {
-	struct span bytes;
-	int more = 1;
-
-	if (str_add_span(&h->body, body) < 0 || str_add_span(&h->body, rest) < 0)
-		return fail(h, EX_TEMPFAIL, "out of memory");
-	while (h->body.len < HANDIN_KEPT_MAX && (more = source_read(&h->source, &bytes)) > 0)
-		if (str_add_span(&h->body, bytes) < 0)
-			return fail(h, EX_TEMPFAIL, "out of memory");
-	if (more < 0)
-		return fail_errno(h, EX_IOERR, "cannot read the message from standard input");
-	h->whole = more == 0;
-	return 0;
+	if (body_gather(&h->body, &h->source, body, rest) == 0)
+		return 0;
+	return fail_errno(h, errno == ENOMEM || errno == EMSGSIZE ? EX_TEMPFAIL : EX_IOERR, "cannot read the message from standard input");
 }
 
 static int send_message(struct handin *h)
@@ -274,12 +220,8 @@ static int send_message(struct handin *h)
 	submit_begin(h->submit, &h->envelope);
 	if (write_header(h, h->submit) < 0)
 		return fail_errno(h, EX_TEMPFAIL, "cannot read the header back from its temporary file");
-	submit_write(h->submit, str_span(&h->body));
-	if (!h->whole) {
-		str_free(&h->body);
-		if (stream(h, h->submit) < 0)
-			return fail_errno(h, EX_IOERR, "cannot read the message from standard input");
-	}
+	if (body_write(&h->body, &h->source, h->submit) < 0)
+		return fail_errno(h, EX_IOERR, "cannot read the message's body");
 	return submit_end(h->submit, replay, h, &h->result->id, &h->result->error);
 }
 
@@ -337,7 +279,7 @@ int handin_run(const struct options *options, const struct settings *settings, i
 	h->settings = settings;
 	h->result = result;
 	h->given = (struct str)STR_INIT(GIVEN_MAX);
-	h->body = (struct str)STR_INIT(2 * HANDIN_KEPT_MAX + SPLIT_FIELD_MAX);
+	body_init(&h->body);
 	split_init(&h->split);
 	compose_init(&h->compose, settings, false);
 	author_init(&h->author);
@@ -350,7 +292,7 @@ int handin_run(const struct options *options, const struct settings *settings, i
 	author_free(&h->author);
 	compose_free(&h->compose);
 	split_free(&h->split);
-	str_free(&h->body);
+	body_free(&h->body);
 	str_free(&h->given);
 	source_close(&h->source);
 	free(h);

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Handing a message in: reads it from a descriptor, repairs and completes it, finds its envelope and submits it to queue.  Memory is bounded whatever the
- * input: a header over 1 MiB goes through a temporary file, a body is passed on as it comes.
+ * input: a header over 1 MiB and a body over 256 KiB from a pipe go through temporary files.
  */
 #ifndef DEADDROP_HANDIN_H
 #define DEADDROP_HANDIN_H
 
 #include "options.h"
 #include "settings.h"
-
-#define HANDIN_KEPT_MAX (256U * 1024)	/* bytes of a body that are kept for sending it once more */
 
 struct handin_result {
 	struct str id;			/* of the message that queue stored */

@@ -2,6 +2,7 @@
 #include "person.h"
 
 #include <pwd.h>
+#include <stdio.h>
 #include <unistd.h>
 
 int person_full_name(struct str *out, struct span gecos, struct span login)
@@ -24,9 +25,27 @@ int person_full_name(struct str *out, struct span gecos, struct span login)
 	return r;
 }
 
+/*
+ * Looks into the file before it asks the name service: that costs four system calls instead of twenty, more where a daemon of its own must be asked, and finds nearly
+ * everybody who sends mail.
+ */
+static struct passwd *find_account(uid_t uid)
+{
+	FILE *file = fopen("/etc/passwd", "re");
+	struct passwd *pw = NULL;
+
+	if (file) {
+		do
+			pw = fgetpwent(file);
+		while (pw && (pw->pw_uid != uid || pw->pw_name[0] == '+' || pw->pw_name[0] == '-'));
+		fclose(file);
+	}
+	return pw ? pw : getpwuid(uid);
+}
+
 int person_find(struct str *login, struct str *full_name)
 {
-	struct passwd *pw = getpwuid(getuid());
+	struct passwd *pw = find_account(getuid());
 
 	if (!pw || pw->pw_name[0] == '\0')
 		return str_printf(login, "uid%lu", (unsigned long)getuid());

@@ -61,21 +61,27 @@ static bool decide(struct repair *r, char c, char *out, size_t *used)
 	return true;
 }
 
-/* Bytes from the head of data that need no look: within a line up to its end. */
-static size_t plain(struct repair *r, const char *data, size_t len)
+/* Bytes from the head of data that need no look, of those before the next CR: up to a line that begins with a dot which may mean something. */
+static size_t plain(const struct repair *r, const char *data, size_t len)
 {
-	const char *lf = memchr(data, '\n', len);
-	size_t n = lf ? (size_t)(lf - data) + 1 : len;
-	const char *cr = memchr(data, '\r', n);
+	const char *at = data, *end = data + len;
 
-	if (cr)
-		return (size_t)(cr - data);
+	while (r->dots != REPAIR_DOTS_KEPT && (at = memchr(at, '\n', (size_t)(end - at))) != NULL && ++at < end)
+		if (*at == '.')
+			return (size_t)(at - data);
+	return len;
+}
+
+/* A CR whose next byte is at hand. */
+static void line_end(struct repair *r, bool lf, char *out)
+{
+	*out = lf ? '\n' : '\r';
 	r->in_line = !lf;
-	return n;
 }
 
 size_t repair_feed(struct repair *r, const char *data, size_t len, char *out)
 {
+	const char *cr = NULL;		/* the first at or behind i; each is looked for once, so that many of them cost no more than few */
 	size_t i = 0, used = 0, n;
 
 	while (i < len && !r->ended) {
@@ -83,13 +89,19 @@ size_t repair_feed(struct repair *r, const char *data, size_t len, char *out)
 			i += decide(r, data[i], out, &used);
 			continue;
 		}
+		if (data[i] == '\r' && i + 1 < len) {
+			line_end(r, data[i + 1] == '\n', out + used++);
+			i += data[i + 1] == '\n' ? 2 : 1;
+			continue;
+		}
 		if (data[i] == '\r' || (data[i] == '.' && !r->in_line && r->dots != REPAIR_DOTS_KEPT)) {
 			hold(r, data[i++]);
 			continue;
 		}
-		n = plain(r, data + i, len - i);
-		if (n > 0 && data[i + n - 1] != '\n')
-			r->in_line = true;
+		if ((!cr || cr < data + i) && !(cr = memchr(data + i, '\r', len - i)))
+			cr = data + len;
+		n = plain(r, data + i, (size_t)(cr - data) - i);
+		r->in_line = data[i + n - 1] != '\n';
 		memcpy(out + used, data + i, n);
 		used += n;
 		i += n;

@@ -8,9 +8,9 @@
 
 #define PIECE (32U * 1024)
 
-void spill_init(struct spill *s)
+void spill_init(struct spill *s, size_t memory_max)
 {
-	*s = (struct spill){ STR_INIT(SPILL_MEMORY_MAX), 0, -1 };
+	*s = (struct spill){ STR_INIT(memory_max), 0, -1 };
 }
 
 void spill_free(struct spill *s)
@@ -33,47 +33,56 @@ static int nameless_in(const char *directory, char *template)
 	return fd;
 }
 
+/* /var/tmp first: /tmp is memory on many hosts. */
 static int nameless_file(void)
 {
-	char tmp[] = "/tmp/deaddrop-inject.XXXXXX", var[] = "/var/tmp/deaddrop-inject.XXXXXX";
-	int fd = nameless_in("/tmp", tmp);
+	char var[] = "/var/tmp/deaddrop-inject.XXXXXX", tmp[] = "/tmp/deaddrop-inject.XXXXXX";
+	int fd = nameless_in("/var/tmp", var);
 
-	return fd >= 0 ? fd : nameless_in("/var/tmp", var);
+	return fd >= 0 ? fd : nameless_in("/tmp", tmp);
 }
 
 static int to_file(struct spill *s)
 {
 	size_t at = 0;
-	ssize_t n;
+	ssize_t n = 1;
+	int saved;
 
 	if (s->fd < 0 && (s->fd = nameless_file()) < 0)
 		return -1;
-	while (at < s->memory.len) {
+	while (at < s->memory.len && n > 0) {
 		n = pwrite(s->fd, s->memory.data + at, s->memory.len - at, (off_t)s->in_file);
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && errno == EINTR) {
+			n = 1;
 			continue;
-		if (n <= 0)
-			return -1;
-		at += (size_t)n;
-		s->in_file += (uint64_t)n;
+		}
+		at += n > 0 ? (size_t)n : 0;
+		s->in_file += n > 0 ? (uint64_t)n : 0;
 	}
-	str_cut(&s->memory, 0);
+	saved = errno;
+	str_shift(&s->memory, at);	/* also where the file system is full: each byte stands in one place */
+	errno = saved;
+	return n > 0 ? 0 : -1;
+}
+
+int spill_take(struct spill *s, struct span *bytes)
+{
+	struct span piece;
+
+	while (bytes->len > 0) {
+		piece = (struct span){ bytes->data, bytes->len < PIECE ? bytes->len : PIECE };
+		if (s->memory.len + piece.len > s->memory.max && to_file(s) < 0)
+			return -1;
+		if (str_add_span(&s->memory, piece) < 0)
+			return -1;
+		*bytes = span_skip(*bytes, piece.len);
+	}
 	return 0;
 }
 
 int spill_add(struct spill *s, struct span bytes)
 {
-	struct span piece;
-
-	while (bytes.len > 0) {
-		piece = (struct span){ bytes.data, bytes.len < PIECE ? bytes.len : PIECE };
-		if (s->memory.len + piece.len > SPILL_MEMORY_MAX && to_file(s) < 0)
-			return -1;
-		if (str_add_span(&s->memory, piece) < 0)
-			return -1;
-		bytes = span_skip(bytes, piece.len);
-	}
-	return 0;
+	return spill_take(s, &bytes);
 }
 
 int spill_read(const struct spill *s, int (*each)(void *arg, struct span bytes), void *arg)

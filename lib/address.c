@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "address.h"
 
+#include <string.h>
+
 #include "address_lex.h"
 #include "address_spec.h"
 
@@ -122,6 +124,12 @@ static int next_angle(struct span *rest, const char *begin, struct span inside, 
 	return finish(rest, begin, address);
 }
 
+/* Where the comma is missing there is at least a blank. */
+static bool is_apart(const char *end, const char *next)
+{
+	return next > end && (strchr(" \t\r\n", *end) != NULL || strchr(" \t\r\n", next[-1]) != NULL);
+}
+
 static int next_bare(struct span *rest, const char *begin, struct address *address)
 {
 	struct span behind = *rest, look, token;
@@ -133,9 +141,12 @@ static int next_bare(struct span *rest, const char *begin, struct address *addre
 	address->spec.len = (size_t)(behind.data - address->spec.data);
 	look = behind;
 	switch (address_lex(&look, &token)) {
-	case ADDRESS_END:
 	case ADDRESS_ATOM:
 	case ADDRESS_QUOTED:
+		if (!is_apart(address->spec.data + address->spec.len, token.data))
+			return give_up(rest, begin, address);
+		/* fall through */
+	case ADDRESS_END:
 	case ADDRESS_BAD:
 	case ',':
 	case ';':

@@ -17,7 +17,7 @@ struct address {			/* one mailbox of a list, spans lie in the field's value */
 
 /*
  * Takes the next mailbox from the head of *rest: the value of To, Cc, ...: commas, groups (their names and ; are passed over), routes, comments,
- * quoted strings.  Where commas are missing, "a@b.c d@e.f" and "root admin" are two mailboxes each; all words before a < are the name, an
+ * quoted strings.  Where commas are missing, "a@b.c d@e.f" and "root admin" are two mailboxes each, but "a"b@c is none; all words before a < are the name, an
  * unquoted address too.  The time for a list is linear in its length.
  * 1: one, whose spec address_plain takes; 0: the end; -1: something that is no address was passed over up to the next comma (its span is in
  * whole; "<>" is one).

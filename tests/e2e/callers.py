@@ -49,7 +49,7 @@ def qualified(address):
 
 
 def envelope_of(text):
-    """Return-Path, the set of Delivered-To, the fields below the trace, and the body."""
+    """Return-Path, the set of Delivered-To, the uid that Received tells of, the fields below the trace, and the body."""
     fields, rest = fields_of(text)
     sender = fields[0].decode().split(':', 1)[1].strip().strip('<>')
     to, at = [], 1
@@ -57,7 +57,8 @@ def envelope_of(text):
         to.append(fields[at].decode().split(':', 1)[1].strip())
         at += 1
     assert field_name(fields[at]) == b'received', fields[at]
-    return sender, to, fields[at + 1:], rest[1:]
+    uid = int(re.search(rb'uid (\d+)', fields[at]).group(1))
+    return sender, to, uid, fields[at + 1:], rest[1:]
 
 
 def next_message():
@@ -97,7 +98,7 @@ def hand_in(argv, data, user, as_file):
 
 def speak(argv, sender, to, data, user):
     """SMTP as a framework does it: one command, one reply."""
-    p = subprocess.Popen([os.path.join(SCRATCH, 'sendmail')] + OWN + argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    p = subprocess.Popen([os.path.join(SCRATCH, 'sendmail')] + OWN + argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                          cwd='/', preexec_fn=demote(user))
     data = re.sub(rb'\r?\n', b'\r\n', data.replace(b'\0', b'').replace(b'bare \r', b'bare '))
     dots = re.sub(rb'(?m)^\.', b'..', data) + b'.\r\n'
@@ -109,7 +110,7 @@ def speak(argv, sender, to, data, user):
             p.stdin.write(command)
             p.stdin.flush()
         while True:
-            if not select.select([p.stdout], [], [], 20)[0]:
+            if not select.select([p.stdout], [], [], 10)[0]:
                 p.kill()
                 return 'no reply to %r' % (command or b'')[:60]
             line = p.stdout.readline()
@@ -128,7 +129,9 @@ def judge(row, header, body, user):
     texts = next_message()
     if len(texts) != 1:
         return '%d messages arrive' % len(texts)
-    sender, to, fields, got = envelope_of(texts[0])
+    sender, to, uid, fields, got = envelope_of(texts[0])
+    if uid != user:
+        return 'the uid is %d, wanted %d' % (uid, user)
     login = pwd.getpwuid(user).pw_name
     wanted_sender = qualified(login if row['sender'] is None else row['sender'])
     if sender != wanted_sender:

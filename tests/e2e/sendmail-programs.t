@@ -22,7 +22,7 @@ chain_cleanup() {
 mkdir -p "$root$scratch" "$root/proc" "$root/dev"
 mount --bind "$scratch" "$root$scratch" && mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" || plan_skip "mounts fail here"
 cp --remove-destination -L /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null
-rm -f "$root/tmp" 2>/dev/null; mkdir -p "$root/tmp"; chmod 1777 "$root/tmp"
+mkdir -p "$root/tmp"; chmod 1777 "$root/tmp"
 
 # An ordinary user, the sendmail, and the chain that it leads to
 uid=4242
@@ -150,7 +150,8 @@ fi
 
 if has logwatch || { unpack logwatch && has logwatch; }; then
 	mkdir -p "$root/var/cache/logwatch" && chmod 1777 "$root/var/cache/logwatch"
-	each logwatch logwatch "logwatch --output mail --mailto root --service zz-disk_space --range all --archives no --hostname TOKEN" WHO@vm.test.invalid '^From: .*@vm.test.invalid'
+	echo "$(date '+%Y-%m-%d %H:%M:%S') install token-logwatch:amd64 <none> 1.0" > "$root/var/log/dpkg.log"; chmod 0644 "$root/var/log/dpkg.log"
+	each logwatch logwatch "logwatch --output mail --mailto root --service dpkg --range all --detail high --archives no --hostname TOKEN" WHO@vm.test.invalid '^From: .*@vm.test.invalid'
 else
 	skip "logwatch cannot be unpacked here"
 fi
@@ -219,6 +220,7 @@ is_cron() {
 }
 if [ -n "$cron_pid" ]; then
 	is_cron cron
+	[ ! -s "$scratch/cron.log" ] || diag "$(cat "$scratch/cron.log")"
 	kill "$cron_pid"; wait "$cron_pid" 2>/dev/null; cron_pid=''
 else
 	skip "cron is not installed here"
