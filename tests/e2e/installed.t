@@ -112,7 +112,7 @@ if [ -x /usr/sbin/cron ] && ! pgrep -x cron >/dev/null && { [ ! -e /usr/sbin/sen
 	/usr/sbin/cron -f >/dev/null 2>&1 &
 	cron_pid=$!
 	cron_arrived() { grep -lq 'the job of cron says 42' "$inbox"/new/*; }
-	wait_for 75 cron_arrived; ok $? "the output of a job of Debian's cron arrives"
+	wait_for 130 cron_arrived; ok $? "the output of a job of Debian's cron arrives"
 	like "$(cat "$(grep -l 'the job of cron' "$inbox"/new/* | head -n 1)")" 'From: .*Cron' "with cron's own header"
 	kill "$cron_pid"; wait "$cron_pid" 2>/dev/null; cron_pid=''
 	rm -f /etc/cron.d/deaddrop-test /usr/sbin/sendmail

@@ -215,7 +215,7 @@ else
 fi
 
 is_cron() {
-	for who in root tester; do arrives "token-cron-$who" "$1 delivers as $who" 75 && like "$(cat "$message")" '^From: .*Cron' "with cron's own header, as $who"; done
+	for who in root tester; do arrives "token-cron-$who" "$1 delivers as $who" 130 && like "$(cat "$message")" '^From: .*Cron' "with cron's own header, as $who"; done
 	like "$(cat "$(with_text token-cron-root)")" '^behind the dot$' "$1: all of the output"
 }
 if [ -n "$cron_pid" ]; then
