@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The stage's side.  A call waits in `calls` from its request to its answer; a started command waits in `commands` for its end.  Either is taken out of its list
+ * The stage's side.  A call waits in `calls` from its request to its answer; a started command waits in `commands` for its end.
+ * Either is taken out of its list
  * before its callback runs, so that a callback may do anything, keeper_stop included.
  */
 #include <errno.h>
@@ -231,12 +232,13 @@ int keeper_connect(struct keeper *keeper, int index, keeper_fd_fn *fn, void *arg
 }
 
 /* Whether the names are allowed the keeper alone knows. */
-int keeper_run(struct keeper *keeper, int index, char *const *env, keeper_run_fn *started, keeper_end_fn *ended, void *arg)
+static int run(struct keeper *keeper, const struct call *want, const char *user, char *const *env)
 {
-	const struct call want = { .request = { .verb = KEEPER_RUN, .index = index }, .started = started, .ended = ended, .arg = arg };
 	struct str strings = STR_INIT(KEEPER_PAYLOAD_MAX);
 	int result = 0, why;
 
+	if (user != NULL)
+		result = str_append(&strings, user, strlen(user) + 1);
 	for (size_t i = 0; env != NULL && env[i] != NULL && result == 0; i++) {
 		if (i < ENV_MAX)
 			result = str_append(&strings, env[i], strlen(env[i]) + 1);
@@ -244,11 +246,23 @@ int keeper_run(struct keeper *keeper, int index, char *const *env, keeper_run_fn
 			result = -1, errno = E2BIG;
 	}
 	if (result == 0)
-		result = request(keeper, &want, strings.data, strings.len);
+		result = request(keeper, want, strings.data, strings.len);
 	why = errno;
 	str_free(&strings);
 	errno = why;
 	return result;
+}
+
+int keeper_run(struct keeper *keeper, int index, char *const *env, keeper_run_fn *started, keeper_end_fn *ended, void *arg)
+{
+	return run(keeper, &(struct call){ .request = { .verb = KEEPER_RUN, .index = index }, .started = started, .ended = ended, .arg = arg }, NULL, env);
+}
+
+int keeper_become(struct keeper *keeper, int index, const char *user, char *const *env, keeper_run_fn *started, keeper_end_fn *ended, void *arg)
+{
+	const struct call want = { .request = { .verb = KEEPER_BECOME, .index = index }, .started = started, .ended = ended, .arg = arg };
+
+	return run(keeper, &want, user, env);
 }
 
 int keeper_kill(struct keeper *keeper, uint32_t handle, int signal)

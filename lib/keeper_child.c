@@ -158,6 +158,7 @@ static bool take(struct keeper_child *child, size_t len)
 		[KEEPER_OPEN] = { verb_open, true },
 		[KEEPER_CONNECT] = { verb_connect, true },
 		[KEEPER_RUN] = { keeper_child_run, true },
+		[KEEPER_BECOME] = { keeper_child_run, true },
 		[KEEPER_KILL] = { verb_kill, false },
 		[KEEPER_RESOLVE] = { keeper_child_name, false },
 		[KEEPER_HOST] = { keeper_child_name, false },
@@ -255,7 +256,8 @@ static int prepare(struct keeper_child *child, const struct keeper_list *list, u
 	return -1;
 }
 
-/* The first message is empty of errors, or one byte and the text of what failed: the stage waits for it.  A supervisor's signals to the whole group are the stage's
+/* The first message is empty of errors, or one byte and the text of what failed: the stage waits for it.  A supervisor's signals to
+ * the whole group are the stage's
  * affair: it needs its keeper until it has finished what it promised. */
 static int keep(const struct keeper_list *list, int fd, uid_t uid, gid_t gid)
 {

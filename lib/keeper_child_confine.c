@@ -79,7 +79,7 @@ static bool refused(const struct keeper_item *item)
 	char *directory;
 	bool result;
 
-	if (item->verb == KEEPER_RUN || faccessat(AT_FDCWD, item->path, mode, AT_EACCESS) == 0)
+	if (item->verb == KEEPER_RUN || item->verb == KEEPER_BECOME || faccessat(AT_FDCWD, item->path, mode, AT_EACCESS) == 0)
 		return false;
 	if (errno != ENOENT || (item->flags & O_CREAT) == 0 || slash == NULL)
 		return errno == EACCES || errno == EPERM;
@@ -94,7 +94,7 @@ static bool has_foreign_command(const struct keeper_list *list, uid_t uid, gid_t
 	bool found = false;
 
 	for (size_t i = 0; i < list->count && !found; i++)
-		found = list->items[i].verb == KEEPER_RUN && (list->items[i].command.uid != uid || list->items[i].command.gid != gid);
+		found = list->items[i].verb == KEEPER_BECOME || (list->items[i].verb == KEEPER_RUN && (list->items[i].command.uid != uid || list->items[i].command.gid != gid));
 	return found;
 }
 
@@ -120,7 +120,7 @@ int keeper_child_confine(const struct keeper_list *list, uid_t uid, gid_t gid, s
 	struct jail jail = { .change_user = true, .uid = uid, .gid = gid, .groups = { gid }, .group_count = 1 };
 
 	if (geteuid() != 0 && has_foreign_command(list, geteuid(), getegid())) {
-		(void)str_add(error, "keeper: to start commands as another user it must be root");
+		(void)str_add(error, "keeper: to start commands, or to deliver, as another user it must be root");
 		return -1;
 	}
 	(void)umask(0);			/* a file's mode is the list's */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names.  The resolver blocks, so that each question runs in a process of its own, a few at a time; its answer is one write of less than PIPE_BUF, so that
+ * Names.  The resolver blocks, so that each question runs in a process of its own, a few at a time; its answer is one write of less
+ * than PIPE_BUF, so that
  * it comes whole or not at all.
  */
 #include <errno.h>

@@ -51,29 +51,63 @@ static int become(const struct keeper_command *command)
 	return command->uid != 0 && setuid(0) == 0 ? -1 : 0;
 }
 
-static int arrange(const struct keeper_command *command)
+static int limit_all(const struct keeper_command *command)
 {
 	(void)umask(077);
 	if (setsid() < 0 || limit_to(RLIMIT_AS, command->max_memory) < 0 || limit_to(RLIMIT_CPU, command->max_cpu_seconds) < 0 ||
-	    limit_to(RLIMIT_NOFILE, command->max_files) < 0 || limit_to(RLIMIT_NPROC, command->max_processes) < 0)
+	    limit_to(RLIMIT_NOFILE, command->max_files) < 0)
 		return -1;
-	if (become(command) < 0 || chdir(command->directory) < 0)
-		return -1;
-	return prctl(PR_SET_PDEATHSIG, (long)SIGTERM, 0L, 0L, 0L);	/* after the change of user, which would undo it: a keeper that is killed takes it along */
+	return limit_to(RLIMIT_NPROC, command->max_processes);
+}
+
+/* After the change of user, which would undo it: a keeper that is killed takes the process along. */
+static int die_with_keeper(void)
+{
+	return prctl(PR_SET_PDEATHSIG, (long)SIGTERM, 0L, 0L, 0L);
+}
+
+static int tell(int why)
+{
+	return write(STATUS_FD, &why, sizeof why) == (ssize_t)sizeof why ? 127 : 126;
+}
+
+static int execute_command(const struct keeper_item *item, char *const *env)
+{
+	if (limit_all(&item->command) == 0 && become(&item->command) == 0 && chdir(item->command.directory) == 0 && die_with_keeper() == 0)
+		(void)execve(item->path, item->command.argv, env);
+	return tell(errno);
+}
+
+/* env has room for what the user adds, as it was made with. */
+static int execute_recipient(const struct keeper_item *item, const char *local, char **env)
+{
+	struct keeper_user user;
+	int why;
+
+	if (limit_all(&item->command) < 0)
+		return tell(errno);
+	why = keeper_child_become(local, item->least_uid, &user);
+	if (why == 0)
+		why = keeper_child_user_environment(&user, env);
+	if (why != 0)
+		return tell(why);
+	if (die_with_keeper() < 0)
+		return tell(errno);
+	if (item->function == NULL) {
+		(void)execve(item->path, item->command.argv, env);
+		return tell(errno);
+	}
+	environ = env;
+	close(STATUS_FD);
+	return item->function(item->arg);
 }
 
 /* No descriptor of a pipe is below 3, where the process has its own three and its socket. */
-static void execute(const struct keeper_item *item, const struct pipes *pipes, char *const *env)
+static void execute(const struct keeper_item *item, const struct pipes *pipes, const char *local, char **env)
 {
-	int why;
-	ssize_t written;
-
-	if (dup2(pipes->input[0], 0) == 0 && dup2(pipes->output[1], 1) == 1 && dup2(pipes->output[1], 2) == 2 &&
-	    keeper_child_strip(pipes->status[1]) == 0 && arrange(&item->command) == 0)
-		(void)execve(item->path, item->command.argv, env);
-	why = errno;
-	written = write(STATUS_FD, &why, sizeof why);
-	_exit(written == (ssize_t)sizeof why ? 127 : 126);
+	if (dup2(pipes->input[0], 0) != 0 || dup2(pipes->output[1], 1) != 1 || dup2(pipes->output[1], 2) != 2 || keeper_child_strip(pipes->status[1]) < 0)
+		_exit(126);
+	_exit(local != NULL ? execute_recipient(item, local, env) : execute_command(item, env));
 }
 
 /* Pipes */
@@ -166,7 +200,7 @@ static void status_ready(void *arg, unsigned events)
 	(void)settle(arg);
 }
 
-static int start(struct keeper_child *child, const struct keeper_item *item, struct keeper_job *process, char *const *env)
+static int start(struct keeper_child *child, const struct keeper_item *item, struct keeper_job *process, const char *local, char **env)
 {
 	struct pipes pipes;
 	int why;
@@ -174,7 +208,7 @@ static int start(struct keeper_child *child, const struct keeper_item *item, str
 	if (open_pipes(&pipes) == 0 && loop_watch(child->loop, pipes.status[0], LOOP_READ, status_ready, process, &process->watch) == 0) {
 		process->pid = fork();
 		if (process->pid == 0)
-			execute(item, &pipes, env);
+			execute(item, &pipes, local, env);
 		if (process->pid > 0) {
 			process->input = pipes.input[1];
 			process->output = pipes.output[0];
@@ -199,7 +233,7 @@ static int environment(const struct keeper_command *command, char *payload, size
 
 	while (command->env[fixed] != NULL)
 		fixed++;
-	env = calloc(fixed + ENV_MAX + 1, sizeof *env);
+	env = calloc(fixed + ENV_MAX + KEEPER_USER_ENV + 1, sizeof *env);
 	if (env == NULL)
 		return -1;
 	for (size_t i = 0; i < fixed; i++)
@@ -225,6 +259,8 @@ static int environment(const struct keeper_command *command, char *payload, size
 void keeper_child_run(struct keeper_child *child, const struct keeper_request *request, char *payload)
 {
 	const struct keeper_item *item = &child->list->items[request->index];
+	const char *local = request->verb == KEEPER_BECOME ? payload : NULL;
+	size_t skip = local != NULL ? strnlen(payload, request->length) + 1 : 0;
 	struct keeper_job *process;
 	char **env;
 
@@ -232,8 +268,8 @@ void keeper_child_run(struct keeper_child *child, const struct keeper_request *r
 		keeper_child_fail(child, request->id, child->process_count >= RUNNING_MAX ? EAGAIN : EINVAL);
 		return;
 	}
-	if (environment(&item->command, payload, request->length, &env) < 0) {
-		keeper_child_fail(child, request->id, errno);
+	if (skip > request->length || environment(&item->command, payload + skip, request->length - skip, &env) < 0) {
+		keeper_child_fail(child, request->id, skip > request->length ? EINVAL : errno);
 		return;
 	}
 	process = calloc(1, sizeof *process);
@@ -241,7 +277,7 @@ void keeper_child_run(struct keeper_child *child, const struct keeper_request *r
 		keeper_child_fail(child, request->id, ENOMEM);
 	} else {
 		*process = (struct keeper_job){ child->processes, child, 0, request->id, -1, -1, -1, NULL };
-		if (start(child, item, process, env) == 0) {
+		if (start(child, item, process, local, env) == 0) {
 			child->processes = process;
 			child->process_count++;
 		} else {

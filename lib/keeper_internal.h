@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Between the keeper's files: the list, the messages, and the parts of the process (keeper_child*.c).
- * The socket keeps message boundaries (SOCK_SEQPACKET).  A request is a struct keeper_request and the bytes it announces, an answer likewise; descriptors
- * ride on answers alone.  Both ends are the same program, so that the structures need no byte order.  The process trusts nothing in a request: it must be right
+ * The socket keeps message boundaries (SOCK_SEQPACKET).  A request is a struct keeper_request and the bytes it announces, an answer
+ * likewise; descriptors
+ * ride on answers alone.  Both ends are the same program, so that the structures need no byte order.  The process trusts nothing in a
+ * request: it must be right
  * also when the stage is no longer itself.
  */
 #ifndef DEADDROP_KEEPER_INTERNAL_H
@@ -12,7 +14,7 @@
 
 #include <netdb.h>
 
-enum keeper_verb { KEEPER_OPEN, KEEPER_CONNECT, KEEPER_RUN, KEEPER_KILL, KEEPER_RESOLVE, KEEPER_HOST, KEEPER_VERBS };
+enum keeper_verb { KEEPER_OPEN, KEEPER_CONNECT, KEEPER_RUN, KEEPER_BECOME, KEEPER_KILL, KEEPER_RESOLVE, KEEPER_HOST, KEEPER_VERBS };
 enum keeper_kind { KEEPER_STARTED, KEEPER_DONE, KEEPER_ENDED };
 
 #define KEEPER_PAYLOAD_MAX 16384U	/* of a request: environment strings */
@@ -50,6 +52,19 @@ struct keeper_item {
 	int flags;
 	mode_t mode;
 	struct keeper_command command;	/* its vectors are copies */
+	int (*function)(void *arg);	/* of KEEPER_BECOME, or NULL */
+	void *arg;
+	uid_t least_uid;
+};
+
+#define KEEPER_NOBODY 65534
+#define KEEPER_USER_ENV 5		/* strings that a user adds to the environment */
+
+/* A user as the process found her.  The strings are the owner's to free. */
+struct keeper_user {
+	struct str name, home, shell, extension;
+	uid_t uid;
+	gid_t gid;
 };
 
 struct keeper_list {
@@ -95,7 +110,11 @@ int keeper_child_confine(const struct keeper_list *list, uid_t uid, gid_t gid, s
 /* In a fork of the process: default signals, and no descriptor but 0, 1, 2 and keep, which becomes 3. */
 int keeper_child_strip(int keep);
 
-void keeper_child_run(struct keeper_child *child, const struct keeper_request *request, char *payload);
+void keeper_child_run(struct keeper_child *child, const struct keeper_request *request, char *payload);	/* KEEPER_BECOME too */
+/* Finds the user of a local part and becomes her, in the command's process: 0, or an errno. */
+int keeper_child_become(const char *local, uid_t least_uid, struct keeper_user *user);
+/* Adds what she has to the environment: 0, or an errno.  The strings stay. */
+int keeper_child_user_environment(const struct keeper_user *user, char **env);	/* *env has room for KEEPER_USER_ENV more */
 void keeper_child_kill(struct keeper_child *child, const struct keeper_request *request);
 void keeper_child_kill_all(struct keeper_child *child, int signal);
 void keeper_child_run_ended(struct keeper_child *child, pid_t pid, int status);

@@ -104,22 +104,34 @@ int keeper_add_socket(struct keeper_list *list, const char *path)
 	return add(list, &item);
 }
 
-int keeper_add_command(struct keeper_list *list, const struct keeper_command *command)
+static int add_command(struct keeper_list *list, struct keeper_item *item, const struct keeper_command *command)
 {
-	struct keeper_item item = { .verb = KEEPER_RUN, .command = *command };
 	const char *directory = command->directory != NULL ? command->directory : "/";
 
-	if (command->argv == NULL || command->argv[0] == NULL || command->argv[0][0] != '/' || directory[0] != '/') {
+	if (directory[0] != '/' || (item->function == NULL && (command->argv == NULL || command->argv[0] == NULL || command->argv[0][0] != '/'))) {
 		errno = EINVAL;
 		return -1;
 	}
-	item.command.argv = copy_vector(command->argv);
-	item.command.env = copy_vector(command->env);
-	item.command.env_names = copy_vector(command->env_names);
-	item.command.directory = strdup(directory);
-	if (item.command.argv != NULL && item.command.env != NULL && item.command.env_names != NULL && item.command.directory != NULL)
-		item.path = strdup(command->argv[0]);
-	return add(list, &item);
+	item->command = *command;
+	item->command.argv = copy_vector(command->argv);
+	item->command.env = copy_vector(command->env);
+	item->command.env_names = copy_vector(command->env_names);
+	item->command.directory = strdup(directory);
+	if (item->command.argv != NULL && item->command.env != NULL && item->command.env_names != NULL && item->command.directory != NULL)
+		item->path = strdup(item->function == NULL ? command->argv[0] : "");
+	return add(list, item);
+}
+
+int keeper_add_command(struct keeper_list *list, const struct keeper_command *command)
+{
+	return add_command(list, &(struct keeper_item){ .verb = KEEPER_RUN }, command);
+}
+
+int keeper_add_recipient(struct keeper_list *list, const struct keeper_recipient *recipient)
+{
+	struct keeper_item item = { .verb = KEEPER_BECOME, .function = recipient->function, .arg = recipient->arg, .least_uid = recipient->least_uid };
+
+	return add_command(list, &item, &recipient->command);
 }
 
 int keeper_allow_names(struct keeper_list *list)

@@ -7,27 +7,22 @@
 #define DEADDROP_LOCAL_BATCH_H
 
 #include "drop.h"
-#include "log.h"
 
 #define BATCH_JOBS_MAX 256
 #define BATCH_BYTES_MAX (32U * 1024 * 1024)
+#define BATCH_LARGE (1024U * 1024)	/* a message from this size on is delivered alone */
 
 struct batch;
 
-/* Called when a job is answered for all its recipients, just before it is freed. */
-typedef void batch_answer_fn(void *arg, const struct job *job);
-
-/* host: the host's name.  log may be NULL. */
-struct batch *batch_new(struct loop *loop, struct log *log, const char *host, batch_answer_fn *answer, void *arg);
+/* host: what the kinds get, but for done, which is the batch's. */
+struct batch *batch_new(const struct drop_host *host, const struct drop_table *drops);
+void batch_set_deliver(struct batch *batch, struct deliver *deliver);	/* whose jobs they are: told of each that is done */
+/* The jobs are deliver's to free, afterwards; the keeper, if there is one, was stopped before. */
 void batch_free(struct batch *batch);
 
-/* Takes over a complete job.  One without a drop is answered with the result that it has.  A key that is known is answered at once, one that is being worked on joins that work. */
-void batch_add(struct batch *batch, struct job *job);
-/* Delivers all that waits. */
+/* Takes a job to work on; one whose drop is not there is done at once. */
+void batch_take(struct batch *batch, struct deliver_job *job);
+/* Hands all that waits to its kinds. */
 void batch_run(struct batch *batch);
-/* Jobs that were taken over and are not answered yet. */
-size_t batch_pending(const struct batch *batch);
-/* A connection is gone: its jobs are finished, and nobody gets the answers. */
-void batch_forget_peer(struct batch *batch, const struct peer *peer);
 
 #endif

@@ -2,25 +2,25 @@
 #include "byhand.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "batch.h"
+#include "alone.h"
 #include "clock.h"
 #include "envelope.h"
 #include "message.h"
 #include "text.h"
 
-#define BYHAND_MODE 0600		/* it is the user's own Maildir */
-
 /* Reads until the header is whole, for it is looked at before anything is written; the rest is copied through.  1: the end was reached. */
-static int read_head(struct job *job, int fd)
+static int read_head(struct deliver_job *job, int fd)
 {
 	const size_t piece = 16384;
 	ssize_t got = 1;
 
-	while (got && job->head.len < JOB_INLINE_MAX - piece) {
+	while (got && job->head.len < DELIVER_INLINE_MAX - piece) {
 		if (str_reserve(&job->head, piece) < 0)
 			return -1;
 		got = read(fd, job->head.data + job->head.len, piece);
@@ -45,7 +45,7 @@ static void drop_from_line(struct str *head)
 		str_shift(head, (size_t)(end - head->data) + 1);
 }
 
-static int read_message(struct job *job, int fd, struct str *error)
+static int read_message(struct deliver_job *job, int fd, struct str *error)
 {
 	int ended = read_head(job, fd);
 
@@ -69,7 +69,7 @@ static int read_message(struct job *job, int fd, struct str *error)
 	return 0;
 }
 
-static int set_envelope(struct job *job, const struct byhand *byhand, struct str *error)
+static int set_envelope(struct deliver_job *job, const struct byhand *byhand, struct str *error)
 {
 	const char *rcpt = byhand->recipients.data, *end = rcpt + byhand->recipients.len;
 
@@ -79,7 +79,7 @@ static int set_envelope(struct job *job, const struct byhand *byhand, struct str
 		return EX_DATAERR;
 	}
 	for (; rcpt < end; rcpt += strlen(rcpt) + 1) {
-		if (!text_is_clean(span_of(rcpt), ENVELOPE_ADDRESS_MAX) || job_add_recipient(job, span_of(rcpt)) < 0) {
+		if (!text_is_clean(span_of(rcpt), ENVELOPE_ADDRESS_MAX) || deliver_job_add_recipient(job, span_of(rcpt)) < 0) {
 			str_add(error, "a recipient is no address, or there are too many");
 			return EX_DATAERR;
 		}
@@ -87,7 +87,7 @@ static int set_envelope(struct job *job, const struct byhand *byhand, struct str
 	return 0;
 }
 
-static int set_key(struct job *job, struct str *error)
+static int set_key(struct deliver_job *job, struct str *error)
 {
 	if (id_new_name(0, &job->key.id.name) < 0) {
 		str_printf(error, "random numbers: %s", strerror(errno));
@@ -97,20 +97,6 @@ static int set_key(struct job *job, struct str *error)
 	id_key_text(job->key, job->key_text);
 	job->arrival = clock_wall();
 	return 0;
-}
-
-/* The gravest that any recipient got: later, for it keeps the mail where it is; then never. */
-static void keep_outcome(void *arg, const struct job *job)
-{
-	struct outcome *outcome = arg;
-
-	*outcome = *job_outcome(job, 0);
-	for (size_t n = 1; n < job->count; n++) {
-		const struct outcome *other = job_outcome(job, n);
-
-		if (other->verdict == OUTCOME_LATER || (other->verdict == OUTCOME_NEVER && outcome->verdict == OUTCOME_DONE))
-			*outcome = *other;
-	}
 }
 
 static int exit_code(const struct outcome *outcome)
@@ -127,48 +113,78 @@ static int exit_code(const struct outcome *outcome)
 	return EX_UNAVAILABLE;
 }
 
-static int deliver(struct job *job, const char *host, struct str *error)
+/* A user's own has its default at home: the Maildir that is there, else an mbox file. */
+static int choose_default(struct str *path, const struct drop_kind **kind, struct str *error)
 {
-	struct outcome outcome;
-	struct batch *batch = batch_new(NULL, NULL, host, keep_outcome, &outcome);
+	const char *home = getenv("HOME");
+	struct stat info;
 
-	outcome_set(&outcome, OUTCOME_LATER, "4.3.0", "not delivered");
-	if (!batch) {
-		job_free(job);
-		str_add(error, strerror(ENOMEM));
-		return EX_TEMPFAIL;
+	if (!home || *home != '/') {
+		str_add(error, "HOME is not set: where to deliver is missing");
+		return EX_USAGE;
 	}
-	batch_add(batch, job);
-	batch_run(batch);
-	batch_free(batch);
-	if (outcome.verdict != OUTCOME_DONE)
-		str_printf(error, "%s %s", outcome.status, outcome.text);
-	return exit_code(&outcome);
+	*kind = drop_kind_named("maildir");
+	str_printf(path, "%s/Maildir", home);
+	if (!stat(path->data, &info) && S_ISDIR(info.st_mode))
+		return 0;
+	*kind = drop_kind_named("mbox");
+	str_cut(path, 0);
+	return str_printf(path, "%s/mbox", home) < 0 ? EX_TEMPFAIL : 0;
+}
+
+/* What is made before a delivery is made by the delivery. */
+static int add_drop(struct drop_table *drops, const struct byhand *byhand, struct str *error)
+{
+	const struct drop_kind *kind = byhand->kind;
+	struct str path = STR_INIT(65536);
+	struct drop *drop = NULL;
+	int status = 0;
+
+	if (!kind)
+		status = choose_default(&path, &kind, error);
+	else if (str_add(&path, byhand->path) < 0)
+		status = EX_TEMPFAIL;
+	if (!status)
+		drop = drop_add(drops, kind->name, kind, path.data, DROP_OWN_MODE, error);
+	if (drop)
+		drop->mboxo = byhand->mboxo;
+	str_free(&path);
+	return status ? status : drop ? 0 : EX_USAGE;
+}
+
+static int prepare(struct deliver_job *job, const struct byhand *byhand, struct str *error)
+{
+	int status = set_envelope(job, byhand, error);
+
+	if (!status)
+		status = set_key(job, error);
+	return status ? status : read_message(job, byhand->fd, error);
 }
 
 int byhand_run(const struct byhand *byhand, const char *host, struct str *error)
 {
 	struct drop_table drops = { 0 };
-	struct job *job = job_new();
-	int status = EX_TEMPFAIL;
+	struct deliver_job *job = deliver_job_new();
+	struct outcome outcome;
+	int status;
 
 	if (!job) {
 		str_add(error, strerror(ENOMEM));
-		return status;
+		return EX_TEMPFAIL;
 	}
-	if (!drop_add_maildir(&drops, "maildir", byhand->maildir, BYHAND_MODE, error) && !str_add(&job->target, drops.first->name))
-		status = 0;
-	job->drop = drops.first;
+	status = add_drop(&drops, byhand, error);
+	if (!status && str_add(&job->target, drops.first->name) < 0)
+		status = EX_TEMPFAIL;
 	if (!status)
-		status = set_envelope(job, byhand, error);
-	if (!status)
-		status = set_key(job, error);
-	if (!status)
-		status = read_message(job, byhand->fd, error);
-	if (!status)
-		status = deliver(job, host, error);
-	else
-		job_free(job);
+		status = prepare(job, byhand, error);
+	if (!status) {
+		alone_run(&drops, job, host, byhand->sync_fs, &outcome);
+		status = exit_code(&outcome);
+		if (status)
+			str_printf(error, "%s %s", outcome.status, outcome.text);
+	} else {
+		deliver_job_free(job);
+	}
 	drop_free(&drops);
 	return status;
 }

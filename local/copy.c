@@ -2,8 +2,12 @@
 #include "copy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#include "trace.h"
 
 #define PIECE (64U * 1024)
 #define RANGE_MAX (1024U * 1024 * 1024)
@@ -68,7 +72,8 @@ int copy_range(int out, int in, off_t offset, uint64_t length)
 {
 	int64_t left;
 
-	/* Where it does not go (other file systems, old kernels, a file with nothing to share) the first call says so; what ends early is copied by hand as well. */
+	/* Where it does not go (other file systems, old kernels, a file with nothing to share) the first call says so; what ends early
+	 * is copied by hand as well. */
 	while (length) {
 		ssize_t done = copy_file_range(in, &offset, out, NULL, length < RANGE_MAX ? (size_t)length : RANGE_MAX, 0);
 
@@ -84,7 +89,99 @@ int copy_range(int out, int in, off_t offset, uint64_t length)
 	return left ? -1 : 0;
 }
 
-int copy_stream(int out, int in)
+int64_t copy_stream(int out, int in, uint64_t most)
 {
-	return copy_pieces(out, in, NULL, INT64_MAX) < 0 ? -1 : 0;
+	int64_t left = copy_pieces(out, in, NULL, most);
+
+	return left < 0 ? -1 : (int64_t)most - left;
+}
+
+/* ---- a job's message ---- */
+
+int copy_begin(struct copy *copy, const struct deliver_job *job, int out, struct str *trace)
+{
+	struct iovec parts[2];
+
+	*copy = (struct copy){ .job = job, .out = out };
+	str_cut(trace, 0);
+	if (trace_put(trace, job) < 0)
+		return -1;
+	parts[0] = (struct iovec){ trace->data, trace->len };
+	parts[1] = (struct iovec){ job->head.data, job->head.len };
+	return copy_parts(out, parts, 2);
+}
+
+/* A stream whose length was said ends there and not before: its writer may have died. */
+static int stream_more(struct copy *copy)
+{
+	const struct deliver_job *job = copy->job;
+	uint64_t most = job->length && job->length - copy->done < COPY_STEP ? job->length - copy->done : COPY_STEP;
+	int64_t got = copy_stream(copy->out, job->fd, most);
+
+	if (got < 0)
+		return -1;
+	copy->done += (uint64_t)got;
+	if (job->length ? copy->done == job->length : (uint64_t)got < most)
+		return 0;
+	if ((uint64_t)got == most)
+		return 1;
+	errno = EPIPE;
+	return -1;
+}
+
+int copy_more(struct copy *copy)
+{
+	const struct deliver_job *job = copy->job;
+	uint64_t most = COPY_STEP;
+
+	if (job->fd < 0)
+		return 0;
+	if (job->stream)
+		return stream_more(copy);
+	if (most > job->length - copy->done)
+		most = job->length - copy->done;
+	if (most && copy_range(copy->out, job->fd, job->offset + (off_t)copy->done, most) < 0)
+		return -1;
+	copy->done += most;
+	return copy->done < job->length;
+}
+
+/* ---- from a stream into a file ---- */
+
+static int open_unnamed(const char *directory)
+{
+	const char *named = getenv("TMPDIR");
+	const char *const places[] = { directory, named && *named == '/' ? named : "/tmp", "/tmp" };
+	int fd = -1;
+
+	for (size_t i = 0; fd < 0 && i < sizeof places / sizeof places[0]; i++)
+		if (places[i])
+			fd = open(places[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	/* Where no file system has them, memory will do. */
+	return fd < 0 && errno != ENOSPC && errno != EDQUOT ? memfd_create("message", MFD_CLOEXEC) : fd;
+}
+
+int copy_spool(struct deliver_job *job, const char *directory)
+{
+	struct copy copy = { .job = job, .out = -1 };
+	int more = 1, error;
+
+	if (!job->stream)
+		return 0;
+	copy.out = open_unnamed(directory);
+	while (copy.out >= 0 && more > 0)
+		more = copy_more(&copy);
+	if (copy.out < 0 || more < 0) {
+		error = errno;
+		if (copy.out >= 0)
+			close(copy.out);
+		errno = error;
+		return -1;
+	}
+	close(job->fd);
+	job->fd = copy.out;
+	job->stream = false;
+	job->offset = 0;
+	job->length = copy.done;
+	return 0;
 }

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "drop.h"
+#include "drop_internal.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "discard.h"
+#include "files.h"
 #include "jail.h"
 #include "maildir.h"
+#include "mbox.h"
+#include "mh.h"
+#include "pipe.h"
+#include "recipient.h"
 
-#define FOLDER_MAX 200			/* bytes of a folder's name: with a dot and a reader's additions it stays below NAME_MAX */
-
-const struct drop_kind *const drop_kinds[] = { &maildir_kind, NULL };
+/* The last is no kind of its own, but how the others' jobs are done as the recipient: no line can name it. */
+const struct drop_kind *const drop_kinds[] = {
+	&maildir_kind, &mh_kind, &mbox_kind, &append_kind, &files_kind, &pipe_kind, &discard_kind, &recipient_kind, NULL
+};
 
 static void free_one(struct drop *drop)
 {
@@ -19,7 +25,10 @@ static void free_one(struct drop *drop)
 		return;
 	free(drop->name);
 	free(drop->path);
+	free(drop->root);
 	free(drop->folder);
+	free(drop->unseen);
+	pipe_free_options(drop->pipe);
 	free(drop);
 }
 
@@ -71,7 +80,8 @@ static struct drop *new_drop(const char *name, const struct drop_kind *kind, con
 	if (!drop)
 		return NULL;
 	drop->kind = kind;
-	drop->mode = DROP_MODE;
+	drop->index = -1;
+	drop->least_uid = DROP_LEAST_UID;
 	drop->name = strdup(name);
 	drop->path = strdup(path);
 	if (drop->name && drop->path)
@@ -80,46 +90,119 @@ static struct drop *new_drop(const char *name, const struct drop_kind *kind, con
 	return NULL;
 }
 
-static const struct drop_kind *find_kind(const char *name)
+const struct drop_kind *drop_kind_named(const char *name)
 {
 	for (size_t i = 0; drop_kinds[i]; i++)
-		if (!strcmp(drop_kinds[i]->name, name))
+		if (drop_kinds[i] != &recipient_kind && !strcmp(drop_kinds[i]->name, name))
 			return drop_kinds[i];
 	return NULL;
 }
 
-static int parse_option(struct drop *drop, const struct conf_node *node, size_t at, struct str *error)
+/* A command becomes the recipient in the keeper's hands, without us. */
+const struct drop_kind *drop_runner(const struct drop *drop)
 {
-	const struct drop_option *option = drop->kind->options;
+	return drop->as_recipient && drop->kind != &pipe_kind ? &recipient_kind : drop->kind;
+}
 
-	while (option->name && strcmp(option->name, node->words[at].text))
+/* Splits the path into the directory to be opened and the file in it, where it names a file. */
+static int split_path(struct drop *drop)
+{
+	char *slash;
+
+	drop->leaf = NULL;
+	drop->root = strdup(drop->path);
+	if (!drop->root)
+		return -1;
+	if (drop->kind->place != DROP_FILE || drop->folder)
+		return 0;
+	drop->leaf = strrchr(drop->path, '/') + 1;
+	slash = strrchr(drop->root, '/');
+	slash[slash == drop->root] = '\0';
+	return 0;
+}
+
+/* What is wrong with the path, or NULL. */
+static const char *place(struct drop *drop, const char *chroot, bool relative)
+{
+	if (drop->kind->place != DROP_DIRECTORY && drop->kind->place != DROP_FILE)
+		return NULL;
+	if (drop->as_recipient && !strncmp(drop->path, "~/", 2))
+		return drop->path[2] && strcmp(strrchr(drop->path, '/'), "/") ? NULL : "a path behind ~/ was expected";
+	if (*drop->path != '/' && !relative)
+		return drop->as_recipient ? "a path that begins with ~/ or / was expected" : "an absolute path was expected (~/ is for drops as recipient)";
+	if (drop->as_recipient)
+		return NULL;
+	if (split_path(drop) < 0)
+		return strerror(ENOMEM);
+	if (drop->leaf && !*drop->leaf)
+		return "a file's path was expected, not a directory's";
+	drop->inside = jail_inside(chroot, drop->root);
+	return drop->inside ? NULL : "it lies outside the chroot";
+}
+
+static const struct drop_option *find_option(const struct drop_kind *kind, const char *name)
+{
+	const struct drop_option *option = kind->options;
+
+	while (option->name && strcmp(option->name, name))
 		option++;
-	if (!option->name)
-		return conf_error(node, error, "a %s drop has no option %s", drop->kind->name, node->words[at].text);
-	if (at + 1 == node->count)
-		return conf_error(node, error, "%s wants a value", option->name);
-	return option->parse(drop, node, &node->words[at + 1], error);
+	return option->name ? option : NULL;
+}
+
+static int parse_options(struct drop *drop, const struct conf_node *node, size_t at, struct str *error)
+{
+	for (; at < node->count; at += 2) {
+		const char *name = node->words[at].text;
+		const struct drop_option *option = find_option(drop->kind, name);
+
+		if (!option)
+			return conf_error(node, error, "a %s drop has no option %s", drop->kind->name, name);
+		if (at + 1 == node->count)
+			return conf_error(node, error, "%s wants a value", name);
+		if (option->parse(drop, node, &node->words[at + 1], error) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int finish_drop(struct drop_table *table, struct drop *drop, const struct conf_node *node, struct str *error)
 {
-	if (*drop->path != '/')
-		return conf_error(node, error, "drop %s: an absolute path was expected, not %s", drop->name, drop->path);
-	drop->inside = jail_inside(table->chroot, drop->path);
-	if (!drop->inside)
-		return conf_error(node, error, "drop %s: %s lies outside the chroot %s", drop->name, drop->path, table->chroot);
-	for (size_t at = 4; at < node->count; at += 2)
-		if (parse_option(drop, node, at, error) < 0)
-			return -1;
+	size_t first = drop->kind->place == DROP_NOWHERE ? 3 : 4;
+	const char *wrong;
+
+	if (parse_options(drop, node, first, error) < 0)
+		return -1;
+	if (!drop->has_mode)
+		drop->mode = drop->as_recipient ? DROP_OWN_MODE : DROP_MODE;
+	wrong = place(drop, table->chroot, false);
+	if (wrong)
+		return conf_error(node, error, "drop %s: %s: %s%s%s", drop->name, drop->path, wrong, table->chroot ? "; the chroot is " : "",
+		    table->chroot ? table->chroot : "");
+	if (drop->as_recipient && drop->has_group)
+		return conf_error(node, error, "drop %s: as recipient it belongs to her and her group", drop->name);
 	return 0;
 }
 
-/* drop NAME KIND PATH [OPTION VALUE]... */
+static int complain_of_kind(const struct conf_node *node, struct str *error)
+{
+	struct str names = STR_INIT(1024);
+	int result;
+
+	for (size_t i = 0; drop_kinds[i]; i++)
+		if (drop_kinds[i] != &recipient_kind)
+			str_printf(&names, "%s%s", i ? " " : "", drop_kinds[i]->name);
+	result = conf_error(node, error, "no kind of drop is called %s; one of these was expected: %s", node->words[2].text, names.data);
+	str_free(&names);
+	return result;
+}
+
+/* drop NAME KIND [PATH or COMMAND] [OPTION VALUE]... */
 static int handle_drop(void *arg, const struct conf_node *node, struct str *error)
 {
 	struct drop_table *table = arg;
 	const char *name = node->words[1].text;
-	const struct drop_kind *kind = find_kind(node->words[2].text);
+	const struct drop_kind *kind = drop_kind_named(node->words[2].text);
+	bool has_place = kind && kind->place != DROP_NOWHERE;
 	struct drop *drop;
 
 	if (!name_is_fit(span_of(name)))
@@ -127,8 +210,10 @@ static int handle_drop(void *arg, const struct conf_node *node, struct str *erro
 	if (find_name(table, span_of(name)))
 		return conf_error(node, error, "there is a drop %s already", name);
 	if (!kind)
-		return conf_error(node, error, "no kind of drop is called %s; maildir was expected", node->words[2].text);
-	drop = new_drop(name, kind, node->words[3].text);
+		return complain_of_kind(node, error);
+	if (has_place && node->count < 4)
+		return conf_error(node, error, "drop %s: %s was expected behind %s", name, kind->place == DROP_COMMAND ? "a command" : "a path", kind->name);
+	drop = new_drop(name, kind, has_place ? node->words[3].raw : "");
 	if (!drop)
 		return conf_error(node, error, "%s", strerror(ENOMEM));
 	if (finish_drop(table, drop, node, error) < 0) {
@@ -142,7 +227,7 @@ static int handle_drop(void *arg, const struct conf_node *node, struct str *erro
 int drop_read(struct drop_table *table, const char *file, struct str *error)
 {
 	static const struct conf_verb verbs[] = {
-		{ "drop", 3, 64, false, handle_drop },
+		{ "drop", 2, 64, false, handle_drop },
 		{ NULL, 0, 0, false, NULL },
 	};
 	struct conf *conf = conf_load(file, error);
@@ -161,31 +246,67 @@ int drop_read(struct drop_table *table, const char *file, struct str *error)
 	return result;
 }
 
-int drop_add_maildir(struct drop_table *table, const char *name, const char *path, mode_t mode, struct str *error)
+static struct drop *add(struct drop_table *table, struct drop *drop, struct str *error)
+{
+	const char *wrong = drop ? place(drop, table->chroot, true) : strerror(ENOMEM);
+
+	if (!wrong && !table->source) {
+		table->source = strdup("the command line");
+		wrong = table->source ? NULL : strerror(ENOMEM);
+	}
+	if (wrong) {
+		str_printf(error, "%s: %s%s%s", drop ? drop->path : "drop", wrong, table->chroot ? "; the chroot is " : "", table->chroot ? table->chroot : "");
+		free_one(drop);
+		return NULL;
+	}
+	append(table, drop);
+	return drop;
+}
+
+struct drop *drop_add(struct drop_table *table, const char *name, const struct drop_kind *kind, const char *path, mode_t mode, struct str *error)
 {
 	struct str host = STR_INIT(65536);
 	struct drop *drop = NULL;
 
 	if (table->chroot && *path != '/')
 		str_printf(&host, "%s/", table->chroot);
+	else if ((kind->place == DROP_FILE || kind->place == DROP_DIRECTORY) && *path != '/')
+		str_add(&host, "./");
 	if (!str_add(&host, path))
-		drop = new_drop(name, &maildir_kind, host.data);
+		drop = new_drop(name, kind, host.data);
 	str_free(&host);
-	if (!drop) {
-		str_add(error, strerror(ENOMEM));
-		return -1;
+	if (drop)
+		drop->mode = mode;
+	return add(table, drop, error);
+}
+
+struct drop *drop_at_home(struct drop_table *table, const struct drop *drop, const char *home, struct str *error)
+{
+	struct str path = STR_INIT(65536);
+	struct drop *own = NULL;
+	bool fits = strncmp(drop->path, "~/", 2) ? !str_add(&path, drop->path) : !str_printf(&path, "%s%s", home, drop->path + 1);
+
+	if (fits)
+		own = new_drop(drop->name, drop->kind, path.data);
+	str_free(&path);
+	if (own) {
+		own->mode = drop->mode;
+		own->nested = drop->nested;
+		own->mboxo = drop->mboxo;
+		own->lock_wait = drop->lock_wait;
+		own->folder = drop->folder ? strdup(drop->folder) : NULL;
+		own->unseen = drop->unseen ? strdup(drop->unseen) : NULL;
+		if (!own->folder != !drop->folder || !own->unseen != !drop->unseen) {
+			free_one(own);
+			own = NULL;
+		}
 	}
-	drop->mode = mode;
-	drop->inside = jail_inside(table->chroot, drop->path);
-	if (!drop->inside) {
-		str_printf(error, "%s lies outside the chroot %s", path, table->chroot);
-		free_one(drop);
-		return -1;
-	}
-	append(table, drop);
-	if (!table->source)
-		table->source = strdup("the command line");
-	return table->source ? 0 : -1;
+	return add(table, own, error);
+}
+
+const struct drop *drop_of(const struct deliver_job *job)
+{
+	return job->data;
 }
 
 const struct drop *drop_find(const struct drop_table *table, struct span target)
@@ -208,7 +329,7 @@ bool drop_argument(struct span target, struct span *argument)
 /* An argument was captured from an address that anybody may have made up. */
 static bool argument_is_safe(const struct drop *drop, struct span argument)
 {
-	if (!argument.len || argument.len > FOLDER_MAX || *argument.data == '-' || *argument.data == '.')
+	if (!argument.len || argument.len > DROP_FOLDER_MAX || *argument.data == '-' || *argument.data == '.')
 		return false;
 	for (size_t i = 0; i < argument.len; i++) {
 		unsigned char c = (unsigned char)argument.data[i];
@@ -251,52 +372,9 @@ int drop_folder(const struct drop *drop, struct span target, struct str *out, st
 	}
 	if (!drop->folder)
 		return 0;
-	if (put_folder(drop, argument, out) < 0 || out->len > FOLDER_MAX) {
+	if (put_folder(drop, argument, out) < 0 || out->len > DROP_FOLDER_MAX) {
 		outcome_set(why, OUTCOME_NEVER, "5.1.3", "the folder's name is too long");
 		return -1;
 	}
-	return 0;
-}
-
-/* What is not the argument must itself be fit for a folder's name: checked with a harmless argument in its place. */
-int drop_parse_folder(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
-{
-	const char *at = value->text;
-	bool bad = !*at || *at == '.' || *at == '-' || strchr(at, '/') || strstr(at, "..") || value->len > FOLDER_MAX;
-
-	for (; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7f || (*at == '$' && at[1] != '1'))
-			bad = true;
-	if (bad || at[-1] == '.')
-		return conf_error(node, error, "folder: a name like lists.$1 was expected, without slash and empty parts");
-	free(drop->folder);
-	drop->folder = strdup(value->text);
-	return drop->folder ? 0 : conf_error(node, error, "%s", strerror(ENOMEM));
-}
-
-int drop_parse_nested(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
-{
-	return conf_bool(value, &drop->nested) < 0 ? conf_error(node, error, "nested: yes or no was expected") : 0;
-}
-
-int drop_parse_group(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
-{
-	const struct group *group = getgrnam(value->text);
-	uint64_t number;
-
-	if (group)
-		drop->group = group->gr_gid;
-	else if (!span_decimal(span_of(value->text), (gid_t)-2, &number))
-		drop->group = (gid_t)number;
-	else
-		return conf_error(node, error, "there is no group %s", value->text);
-	drop->has_group = true;
-	return 0;
-}
-
-int drop_parse_mode(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
-{
-	if (conf_mode(value, &drop->mode) < 0 || drop->mode & ~(mode_t)0666 || (drop->mode & 0600) != 0600)
-		return conf_error(node, error, "mode: one from 0600 to 0666 was expected, like 0660");
 	return 0;
 }

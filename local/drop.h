@@ -8,26 +8,48 @@
 #ifndef DEADDROP_LOCAL_DROP_H
 #define DEADDROP_LOCAL_DROP_H
 
+#include "clock.h"
 #include "conf.h"
-#include "job.h"
-#include "loop.h"
+#include "deliver.h"
+#include "keeper.h"
+#include "work.h"
 
 #define DROP_NAME_MAX 64
 #define DROP_MODE 0660			/* of files, where the drop says nothing */
+#define DROP_OWN_MODE 0600		/* the same for a user's own: as recipient, and by hand */
+#define DROP_LEAST_UID 1000		/* as recipient: nobody below it */
 
 struct drop_kind;
+
+/* What stands behind the kind in a drop's line */
+enum drop_place {
+	DROP_DIRECTORY,
+	DROP_FILE,			/* with a folder: the directory of files that the folder names */
+	DROP_COMMAND,
+	DROP_NOWHERE			/* nothing does */
+};
 
 struct drop {
 	struct drop *next;
 	char *name;
 	const struct drop_kind *kind;
-	char *path;			/* the host's */
-	const char *inside;		/* the same behind the chroot; lies in path */
+	char *path;			/* as it was configured: the host's; or a command; "" where the kind has none */
+	char *root;			/* the host's directory that all of it lies in; NULL for those as recipient, and without a directory */
+	const char *inside;		/* the same behind the chroot; lies in root */
+	const char *leaf;		/* the file's name in there; NULL: the folder is it.  Lies in path */
 	char *folder;			/* with "$1" for the argument; NULL: none */
 	bool nested;			/* an argument may have dots */
 	bool has_group;
 	gid_t group;
+	bool has_mode;
 	mode_t mode;			/* of files; directories get x where they have r, and set-gid */
+	bool as_recipient;
+	uid_t least_uid;
+	int index;			/* in the keeper's list, or -1 */
+	bool mboxo;			/* quote From as mboxo does */
+	uint64_t lock_wait;		/* microseconds; 0: the default */
+	char *unseen;			/* the MH sequence that new messages join; "": none, NULL: the default */
+	struct pipe_options *pipe;	/* NULL: the defaults */
 };
 
 struct drop_owner {			/* whom directories that are made before the jail belong to */
@@ -37,9 +59,12 @@ struct drop_owner {			/* whom directories that are made before the jail belong t
 
 /* What a kind gets for its run: it calls done once for each job that it was handed, in the call or later. */
 struct drop_host {
-	struct loop *loop;		/* NULL by hand */
+	struct loop *loop;
+	struct works *works;		/* for what must not hold up the loop */
+	struct keeper *keeper;		/* NULL where no drop needs one */
 	const char *name;		/* the host's name, fit for a file's name */
-	void (*done)(void *arg, struct job *job);
+	bool sync_fs;			/* one syncfs in place of a sync for each file */
+	void (*done)(void *arg, struct deliver_job *job);
 	void *arg;
 };
 
@@ -50,19 +75,24 @@ struct drop_option {
 
 struct drop_kind {
 	const char *name;
+	enum drop_place place;
+	bool rereads;			/* wants to read a message more than once: what comes as a stream is put into a file before */
 	const struct drop_option *options;	/* end with a NULL name */
-	/* Before the jail, as root or not: makes what is missing.  0, or -1 with error. */
+	/* Before the jail, as root or not: makes what is missing.  0, or -1 with error.  NULL: there is nothing to do; so it is with check. */
 	int (*prepare)(const struct drop *drop, const struct drop_owner *owner, struct str *error);
 	/* For --check: looks, and changes nothing.  0, or -1 with error. */
 	int (*check)(const struct drop *drop, struct str *error);
+	/* Puts into the keeper's list what deliveries need of it, and sets drop->index.  0, or -1 with error.  NULL: nothing. */
+	int (*list)(struct drop *drop, struct keeper_list *list, struct str *error);
 	/* The kind's state for the run; host outlives it.  NULL: no memory. */
 	void *(*open)(const struct drop_host *host);
-	void (*close)(void *state);
+	void (*close)(void *state);	/* what is under way ends without an answer */
 	/* Delivers jobs, all to drops of this kind; sets result (or settles recipients one by one) and calls done for each. */
-	void (*deliver)(void *state, struct job **jobs, size_t count);
-	/* Whether earlier attempts succeeded, for at most 256 jobs at once: found[i] becomes 1 (made durable, result is set), 0 (no) or -1 (cannot tell: result
-	 * says later).  NULL where one cannot look. */
-	void (*look_up)(void *state, struct job **jobs, size_t count, signed char *found);
+	void (*deliver)(void *state, struct deliver_job **jobs, size_t count);
+	/* Whether earlier attempts succeeded, for at most 256 jobs at once: found[i] becomes 1 (made durable, result is set), 0 (no)
+	 * or -1 (cannot tell: result
+	 * says later).  NULL where one cannot look, or where deliver does it itself, under its lock. */
+	void (*look_up)(void *state, struct deliver_job **jobs, size_t count, signed char *found);
 };
 
 struct drop_table {
@@ -72,26 +102,37 @@ struct drop_table {
 };
 
 extern const struct drop_kind *const drop_kinds[];	/* ends with NULL */
+const struct drop_kind *drop_kind_named(const char *name);	/* or NULL */
+/* The kind that a drop's jobs are handed to: its own, or that of deliveries as the recipient. */
+const struct drop_kind *drop_runner(const struct drop *drop);
 
 /* Reads local.conf.  0, or -1 with error ("file:line: …"). */
 int drop_read(struct drop_table *table, const char *file, struct str *error);
-/* Adds one without a configuration: a Maildir at path; a relative one is below the chroot. */
-int drop_add_maildir(struct drop_table *table, const char *name, const char *path, mode_t mode, struct str *error);
+/* Adds one without a configuration; a relative path is below the chroot.  NULL with error. */
+struct drop *drop_add(struct drop_table *table, const char *name, const struct drop_kind *kind, const char *path, mode_t mode, struct str *error);
+/* What a drop as recipient is in her own process: "~/" becomes home.  It ends up in table alone, under the same name.  NULL with error. */
+struct drop *drop_at_home(struct drop_table *table, const struct drop *drop, const char *home, struct str *error);
 void drop_free(struct drop_table *table);
 
 /* The drop that a job's target names; NULL if there is none.  A target is NAME or NAME/ARGUMENT. */
 const struct drop *drop_find(const struct drop_table *table, struct span target);
+/* The job's, as it was found when it was taken over. */
+const struct drop *drop_of(const struct deliver_job *job);
 /* False: the target has no argument. */
 bool drop_argument(struct span target, struct span *argument);
 
-/* The folder's name for an argument: appends it, or nothing where the drop has no folder.  0, or -1 with why set: a target that does not fit the configuration is
+/* The folder's name for an argument: appends it, or nothing where the drop has no folder.  0, or -1 with why set: a target that does
+ * not fit the configuration is
  * later, an argument that would leave the drop (design: captures) is never. */
 int drop_folder(const struct drop *drop, struct span target, struct str *out, struct outcome *why);
 
-/* Options that several kinds share */
+/* Options that several kinds share (drop_options.c) */
 int drop_parse_folder(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
 int drop_parse_nested(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
 int drop_parse_group(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
 int drop_parse_mode(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
+int drop_parse_as(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
+int drop_parse_least_uid(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
+int drop_parse_lock(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
 
 #endif

@@ -217,7 +217,7 @@ static enum folder_result use_folder(struct folder_cache *cache, struct folder *
 			int error = errno;
 
 			str_printf(&what, "%s/%s", drop->path, folder->name.data);
-			job_trouble(why, error, what.data);
+			deliver_job_trouble(why, error, what.data);
 			str_free(&what);
 			close_folder(folder);
 			return FOLDER_FAILED;
@@ -234,7 +234,7 @@ enum folder_result folder_get(struct folder_cache *cache, const struct drop *dro
 	enum folder_result result = FOLDER_FAILED;
 
 	if (drop->folder && str_add_char(&name, '.') < 0)
-		job_trouble(why, ENOMEM, drop->name);
+		deliver_job_trouble(why, ENOMEM, drop->name);
 	else if (!drop_folder(drop, target, &name, why)) {
 		*folder = find_place(cache, drop, str_span(&name));
 		result = *folder ? use_folder(cache, *folder, drop, why) : FOLDER_BUSY;

@@ -14,7 +14,7 @@
 struct lookup {
 	const struct folder *folder;
 	const char *host;
-	struct job **jobs;
+	struct deliver_job **jobs;
 	size_t count;
 	signed char *found;
 	struct str name;			/* of the job in hand */
@@ -31,8 +31,8 @@ static void fail(struct lookup *l, size_t i, int error, const char *where)
 {
 	struct str text = STR_INIT(4096);
 
-	str_printf(&text, "%s/%s", l->jobs[i]->drop->path, where);
-	job_trouble(&l->jobs[i]->result, error, text.data);
+	str_printf(&text, "%s/%s", drop_of(l->jobs[i])->path, where);
+	deliver_job_trouble(&l->jobs[i]->result, error, text.data);
 	str_free(&text);
 	l->found[i] = -1;
 }
@@ -60,7 +60,7 @@ static void settle(struct lookup *l, size_t i, int dir, const char *where, const
 		fail(l, i, errno, where);
 		return;
 	}
-	outcome_set(&l->jobs[i]->result, OUTCOME_DONE, "2.0.0", "found %s/%s%s%s/%s", l->jobs[i]->drop->name, folder->data, folder->len ? "/" : "", where, entry);
+	outcome_set(&l->jobs[i]->result, OUTCOME_DONE, "2.0.0", "found %s/%s%s%s/%s", drop_of(l->jobs[i])->name, folder->data, folder->len ? "/" : "", where, entry);
 	l->found[i] = 1;
 }
 
@@ -124,7 +124,7 @@ static int scan_cur(struct lookup *l)
 	return error ? -1 : 0;
 }
 
-void lookup_run(const struct folder *folder, const char *host, struct job **jobs, size_t count, signed char *found)
+void lookup_run(const struct folder *folder, const char *host, struct deliver_job **jobs, size_t count, signed char *found)
 {
 	struct lookup l = { .folder = folder, .host = host, .jobs = jobs, .count = count, .found = found, .name = STR_INIT(1024) };
 

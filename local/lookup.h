@@ -8,9 +8,10 @@
 #define LOOKUP_JOBS_MAX 256
 
 /*
- * For jobs that all lead to this folder: found[i] becomes 1 (made durable, the job's result says where), 0 (not there) or -1 (cannot tell: the result says later).
+ * For jobs that all lead to this folder: found[i] becomes 1 (made durable, the job's result says where), 0 (not there) or -1 (cannot
+ * tell: the result says later).
  * Jobs whose found is not 0 at the call are passed over.
  */
-void lookup_run(const struct folder *folder, const char *host, struct job **jobs, size_t count, signed char *found);
+void lookup_run(const struct folder *folder, const char *host, struct deliver_job **jobs, size_t count, signed char *found);
 
 #endif

@@ -8,14 +8,14 @@
 
 #include "message.h"
 
-int trace_put(struct str *out, const struct job *job)
+int trace_put(struct str *out, const struct deliver_job *job)
 {
 	const char *rcpt = NULL;
 
 	if (!job->no_sender && str_printf(out, "Return-Path: <%s>\n", job->sender.data) < 0)
 		return -1;
-	for (size_t n = 0; (rcpt = job_next_recipient(job, rcpt)); n++) {
-		if (job_is_settled(job, n))
+	for (size_t n = 0; (rcpt = deliver_job_next_recipient(job, rcpt)); n++) {
+		if (deliver_job_is_settled(job, n))
 			continue;
 		if (str_add(out, "Delivered-To: ") < 0 || str_add(out, rcpt) < 0 || str_add_char(out, '\n') < 0)
 			return -1;
@@ -23,8 +23,19 @@ int trace_put(struct str *out, const struct job *job)
 	return 0;
 }
 
+int trace_put_one(struct str *out, const struct deliver_job *job, size_t n)
+{
+	const char *rcpt = NULL;
+
+	for (size_t i = 0; i <= n; i++)
+		rcpt = deliver_job_next_recipient(job, rcpt);
+	if (!job->no_sender && str_printf(out, "Return-Path: <%s>\n", job->sender.data) < 0)
+		return -1;
+	return rcpt ? str_printf(out, "Delivered-To: %s\n", rcpt) : 0;
+}
+
 /* Whether the inline bytes may end within the header. */
-static bool header_goes_on(const struct job *job)
+static bool header_goes_on(const struct deliver_job *job)
 {
 	struct span head = str_span(&job->head);
 
@@ -33,7 +44,7 @@ static bool header_goes_on(const struct job *job)
 	return message_header_length(head) == head.len && !(head.len >= 2 && !memcmp(head.data + head.len - 2, "\n\n", 2));
 }
 
-static int read_more(const struct job *job, struct str *more)
+static int read_more(const struct deliver_job *job, struct str *more)
 {
 	size_t want = job->length < TRACE_HEADER_MAX ? (size_t)job->length : TRACE_HEADER_MAX;
 	ssize_t got;
@@ -50,17 +61,17 @@ static int read_more(const struct job *job, struct str *more)
 	return 0;
 }
 
-static int refuse(struct job *job, size_t n, const char *text)
+static int refuse(struct deliver_job *job, size_t n, const char *text)
 {
 	struct outcome outcome;
 
-	if (job_is_settled(job, n))
+	if (deliver_job_is_settled(job, n))
 		return 0;
 	outcome_set(&outcome, OUTCOME_NEVER, "5.4.6", "%s", text);
-	return job_settle(job, n, &outcome);
+	return deliver_job_settle(job, n, &outcome);
 }
 
-static int check_delivered(struct job *job, struct span value, struct str *plain)
+static int check_delivered(struct deliver_job *job, struct span value, struct str *plain)
 {
 	const char *rcpt = NULL;
 
@@ -68,13 +79,13 @@ static int check_delivered(struct job *job, struct span value, struct str *plain
 	/* One that is longer than any address is nobody's. */
 	if (message_unfold(plain, value) < 0)
 		return errno == EMSGSIZE ? 0 : -1;
-	for (size_t n = 0; (rcpt = job_next_recipient(job, rcpt)); n++)
+	for (size_t n = 0; (rcpt = deliver_job_next_recipient(job, rcpt)); n++)
 		if (*rcpt && !strcasecmp(rcpt, plain->data) && refuse(job, n, "mail loop: the message has been delivered here before") < 0)
 			return -1;
 	return 0;
 }
 
-static int check_header(struct job *job, struct span rest)
+static int check_header(struct deliver_job *job, struct span rest)
 {
 	struct str plain = STR_INIT(4096);
 	struct message_field field;
@@ -93,9 +104,9 @@ static int check_header(struct job *job, struct span rest)
 	return result;
 }
 
-int trace_check(struct job *job)
+int trace_check(struct deliver_job *job)
 {
-	struct str more = STR_INIT(JOB_INLINE_MAX + TRACE_HEADER_MAX);
+	struct str more = STR_INIT(DELIVER_INLINE_MAX + TRACE_HEADER_MAX);
 	int result;
 
 	if (header_goes_on(job)) {
@@ -106,7 +117,7 @@ int trace_check(struct job *job)
 		result = check_header(job, str_span(&job->head));
 	}
 	if (result < 0)
-		job_trouble(&job->result, errno, "the message's header");
+		deliver_job_trouble(&job->result, errno, "the message's header");
 	str_free(&more);
 	return result;
 }

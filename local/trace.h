@@ -3,16 +3,19 @@
 #ifndef DEADDROP_LOCAL_TRACE_H
 #define DEADDROP_LOCAL_TRACE_H
 
-#include "job.h"
+#include "deliver.h"
 
 #define TRACE_HOPS_MAX 100		/* Received fields */
 #define TRACE_HEADER_MAX (256U * 1024)	/* bytes of header that are looked at where they are not inline */
 /* What trace_put may append at most */
-#define TRACE_MAX ((1024U + 32) * (JOB_RECIPIENTS_MAX + 1))
+#define TRACE_MAX ((1024U + 32) * (DELIVER_RECIPIENTS_MAX + 1))
 
 /* Appends Return-Path (unless nobody said who the sender is) and a Delivered-To for each recipient that takes part. */
-int trace_put(struct str *out, const struct job *job);
-/* Settles (never, 5.4.6) the recipients to whom this message was delivered before, or all if it went over too many hosts.  0, or -1: result says later. */
-int trace_check(struct job *job);
+int trace_put(struct str *out, const struct deliver_job *job);
+/* The same for recipient n alone. */
+int trace_put_one(struct str *out, const struct deliver_job *job, size_t n);
+/* Settles (never, 5.4.6) the recipients to whom this message was delivered before, or all if it went over too many hosts.  0, or -1:
+ * result says later. */
+int trace_check(struct deliver_job *job);
 
 #endif

@@ -4,7 +4,8 @@
  *
  *   local_job [-u] [-f] [-n KEY] [-a ARRIVAL] [-c COUNT] [-o ORIGINAL] SOCKET DROP SENDER RECIPIENT... < MESSAGE
  *
- * -u: the attempt is unclear; -f: the message goes as a descriptor; -n: the key's number (default: of this process); -c: that many jobs at once, with keys that count up.
+ * -u: the attempt is unclear; -f: the message goes as a descriptor; -n: the key's number (default: of this process); -c: that many
+ * jobs at once, with keys that count up.
  * Exit status: 0 if every answer is K, 1 if not, 2 if the connection ended before all were there.
  */
 #include <errno.h>

@@ -258,7 +258,7 @@ static void test_unclear_attempts_look_first(void **state)
 {
 	struct fixture *f = *state;
 	struct deliver_job *job;
-	char old[512];
+	char old[1024];
 
 	run(f, make(f, 1, "inbox", "\n"));
 	snprintf(old, sizeof old, "%s", path_of(f, "box/new/" NAME_1));
@@ -328,7 +328,7 @@ static void test_stale_tmp_is_replaced(void **state)
 static void test_moved_and_removed_directories(void **state)
 {
 	struct fixture *f = *state;
-	char old[512];
+	char old[1024];
 
 	run(f, make(f, 1, "inbox", "\n"));
 	snprintf(old, sizeof old, "%s", path_of(f, "box"));
