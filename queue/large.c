@@ -139,6 +139,16 @@ static int write_header(struct large *large)
 	return 0;
 }
 
+/* Its submitter will hear that nothing was stored: should its name outlive the lock, because it cannot be removed, there must be no message in it. */
+static void make_useless(struct large *large)
+{
+	static const char zeros[RECORD_LINE];
+
+	if (ftruncate(large->fd, 0) && pwrite(large->fd, zeros, sizeof zeros, 0) != (ssize_t)sizeof zeros)
+		return;
+	(void)fdatasync(large->fd);
+}
+
 /* First the directory, so that the files' names are durable before anything in them counts; then all headers, then a sync of each: the first one brings most of
  * the others along. */
 static int seal_run(struct commit_job *job)
@@ -151,6 +161,9 @@ static int seal_run(struct commit_job *job)
 	for (struct large *large = set->sealing; large; large = large->next)
 		if (!large->error && fdatasync(large->fd))
 			large->error = errno;
+	for (struct large *large = set->sealing; large; large = large->next)
+		if (large->error)
+			make_useless(large);
 	return 0;
 }
 

@@ -15,6 +15,8 @@ void mailq_message(struct mailq_out *out, const struct mailq_message *message)
 	begin(out);
 	out->recipients = 0;
 	out->printer->message(out, message);
+	if (!out->messages || message->arrival < out->oldest)
+		out->oldest = message->arrival;
 	out->messages++;
 	out->bytes += message->size;
 }

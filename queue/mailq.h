@@ -37,6 +37,7 @@ struct mailq_out {
 	FILE *file;
 	uint64_t now;			/* microseconds since 1970 */
 	uint64_t messages, bytes;	/* printed so far */
+	uint64_t oldest;		/* arrival of the oldest of them, if there is one */
 	uint64_t recipients;		/* of the last message */
 	bool begun;
 };

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Asking send over admin.ctrl (deaddrop-control(7)): one connection, blocking, with time limits. */
-#include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "frame.h"
 #include "mailq.h"
+#include "mailq_socket.h"
 #include "text.h"
 
-#define WAIT_SECONDS 15			/* for each read: send answers between other work */
 #define WORDS_MAX 8
 
 /* Cuts value into words and decodes them into text, one behind the other.  Returns how many there are, -1 where it is malformed. */
@@ -101,61 +95,6 @@ int mailq_answer(struct mailq_out *out, char type, struct span value, struct str
 	return result;
 }
 
-static int connect_to(const char *path, struct str *error)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval wait = { .tv_sec = WAIT_SECONDS };
-	int fd;
-
-	if (strlen(path) >= sizeof address.sun_path) {
-		str_printf(error, "%s: the path is too long", path);
-		return -1;
-	}
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) &&
-	    !setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) && !connect(fd, (struct sockaddr *)&address, sizeof address))
-		return fd;
-	str_printf(error, "%s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-static int send_question(int fd, struct str *error)
-{
-	static const char question[] = "8:Hmailq 1,1:L,";
-	size_t sent = 0;
-
-	while (sent < sizeof question - 1) {
-		ssize_t n = send(fd, question + sent, sizeof question - 1 - sent, MSG_NOSIGNAL);
-
-		if (n < 0 && errno != EINTR) {
-			str_printf(error, "asking deaddrop-send: %s", strerror(errno));
-			return -1;
-		}
-		sent += n < 0 ? 0 : (size_t)n;
-	}
-	return 0;
-}
-
-static int read_some(int fd, struct str *in, struct str *error)
-{
-	ssize_t got = -1;
-
-	if (!str_reserve(in, 65536)) {
-		do
-			got = recv(fd, in->data + in->len, 65536, 0);
-		while (got < 0 && errno == EINTR);
-	}
-	if (got > 0) {
-		in->len += (size_t)got;
-		return 0;
-	}
-	str_printf(error, "the answer of deaddrop-send: %s", !got ? "it broke off" : errno == EAGAIN ? "it takes too long" : strerror(errno));
-	return -1;
-}
-
 /* Handles the whole frames in in.  As mailq_answer. */
 static int take_frames(struct mailq_out *out, struct str *in, bool *greeted, struct str *error)
 {
@@ -181,15 +120,15 @@ static int take_frames(struct mailq_out *out, struct str *in, bool *greeted, str
 int mailq_ask(const char *socket, struct mailq_out *out, struct str *error)
 {
 	struct str in = STR_INIT(2 * 65536 + FRAME_MAX);
-	int fd = connect_to(socket, error);
+	int fd = mailq_socket_open(socket, error);
 	bool greeted = false;
 	int result;
 
 	if (fd < 0)
 		return -1;
-	result = send_question(fd, error);
+	result = mailq_socket_send(fd, 'L', span_of(""), error);
 	while (!result) {
-		result = read_some(fd, &in, error);
+		result = mailq_socket_read(fd, &in, error);
 		if (!result)
 			result = take_frames(out, &in, &greeted, error);
 	}

@@ -16,6 +16,7 @@
 #include "record.h"
 
 #define WINDOW (128U * 1024)
+#define RESUME_TRIES 1000		/* a message full of first lines shall not hold up the start */
 
 /* Where flock and fsync may mean less than they say (statfs(2)). */
 static const uint32_t network_types[] = {
@@ -71,6 +72,7 @@ int scan_open(const char *path, int *dir, int *lock, struct str *error)
 
 struct file {
 	struct scan *scan;
+	struct id_name name;
 	char text[ID_NAME_LEN + 1];
 	int fd;
 	uint64_t size;
@@ -165,38 +167,100 @@ static void log_place(struct file *file, const char *event, uint64_t at, const c
 	log_end(&line);
 }
 
-/* Learns the keys of the whole records.  What comes after the first thing that is none was never answered, or is damaged; send looks at it in either case. */
-static int learn_keys(struct file *file)
+/* A whole record of this file at an offset, in header and message.  0, or -1 with errno. */
+static int read_sound(struct file *file, uint64_t at, struct record *record, enum record_kind *kind, struct keys_key *key, bool *has_key, bool *right)
 {
-	uint64_t at = 0;
+	*has_key = *right = false;
+	if (read_record(file, at, record, kind))
+		return -1;
+	if (*kind != RECORD_WHOLE)
+		return 0;
+	if (record->body_len > file->size || at + record->header_len > file->size - record->body_len
+	    || id_compare_names(record->id.name, file->name)) {
+		*kind = RECORD_BAD;
+		return 0;
+	}
+	*has_key = !keys_parse(record->key, key);	/* before the window moves */
+	return body_is_right(file, at + record->header_len, record, right);
+}
 
-	for (;;) {
+/* The next place from at on where a first line may stand, or the file's size.  0, or -1 with errno. */
+static int find_head(struct file *file, uint64_t *at)
+{
+	static const char head[] = "%deaddrop 1 ";
+
+	while (*at < file->size) {
+		const char *found;
+
+		if (look_at(file, *at, RECORD_LINE))
+			return -1;
+		found = memmem(file->window.data, file->window.len, head, sizeof head - 1);
+		if (found) {
+			*at += (uint64_t)(found - file->window.data);
+			return 0;
+		}
+		/* it may lie across the window's end */
+		*at += file->window.len < sizeof head ? file->window.len + 1 : file->window.len - (sizeof head - 2);
+	}
+	*at = file->size;
+	return 0;
+}
+
+/*
+ * Behind what is no record: the next sound one of this file.  A message that holds such lines is no trap, for it cannot know the file's name
+ * beforehand.  0, or -1 with errno.
+ */
+static int resume(struct file *file, uint64_t *at)
+{
+	for (int tries = 0; tries < RESUME_TRIES; tries++) {
 		struct record record;
 		enum record_kind kind;
 		struct keys_key key;
 		bool has_key, right;
 
-		if (read_record(file, at, &record, &kind))
+		++*at;
+		if (find_head(file, at))
 			return -1;
-		if (kind == RECORD_BAD)
-			log_place(file, "torn", at, "no whole record from here on");
+		if (*at == file->size)
+			return 0;
+		if (read_sound(file, *at, &record, &kind, &key, &has_key, &right))
+			return -1;
+		if (right)
+			return 0;
+	}
+	*at = file->size;
+	return 0;
+}
+
+/*
+ * Learns the keys of the whole records.  What comes behind the last one was never answered, or is damaged; send looks at it in either case.  Behind
+ * damage there may be records that were answered, so they are sought.
+ */
+static int learn_keys(struct file *file)
+{
+	for (uint64_t at = 0; at < file->size;) {
+		struct record record;
+		enum record_kind kind;
+		struct keys_key key;
+		bool has_key, right;
+
+		if (read_sound(file, at, &record, &kind, &key, &has_key, &right))
+			return -1;
 		if (kind == RECORD_VERSION)
 			log_place(file, "version", at, "a format that this program does not know; left as it is");
-		if (kind != RECORD_WHOLE)
+		if (kind == RECORD_VERSION || kind == RECORD_BLANK || kind == RECORD_END)
 			return 0;
-		if (record.body_len > file->size || at + record.header_len > file->size - record.body_len) {
-			log_place(file, "torn", at, "no whole record from here on");
-			return 0;
-		}
-		has_key = !keys_parse(record.key, &key);	/* before the window moves */
-		if (body_is_right(file, at + record.header_len, &record, &right))
-			return -1;
 		if (right && has_key && learn(file, &record, key))
 			return -1;
-		if (!right)
-			log_place(file, "torn", at, "a message does not match its checksum");
-		at += record.header_len + record.body_len;
+		if (right) {
+			at += record.header_len + record.body_len;
+			continue;
+		}
+		log_place(file, "torn", at, kind == RECORD_BAD ? "no whole record" : "a message does not match its checksum");
+		if (resume(file, &at))
+			return -1;
 	}
+	return 0;
 }
 
 static bool has_end_mark(struct file *file)
@@ -248,7 +312,7 @@ static int scan_file(struct file *file, int dir)
 /* A file that cannot be read or synced is send's to judge; here only its keys are missing, which costs a second copy at worst, and only to who asks just now. */
 static void scan_name(struct scan *scan, int dir, struct id_name name)
 {
-	struct file file = { .scan = scan, .window = STR_INIT(RECORD_HEADER_MAX + WINDOW) };
+	struct file file = { .scan = scan, .name = name, .window = STR_INIT(RECORD_HEADER_MAX + WINDOW) };
 
 	id_name_text(name, file.text);
 	file.fd = openat(dir, file.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -74,6 +74,17 @@ static void say_unasked(void *arg)
 		announce_unasked(serve->announce, segment_oldest(&serve->segments));
 }
 
+/* send is there again: what was announced meanwhile was lost, and it acts on nothing of a file that we hold but what it was told. */
+static void greet(void *arg)
+{
+	struct serve *serve = arg;
+
+	for (const struct segment *s = serve->segments.first; s; s = s->next)
+		if (s->length)
+			announce_committed(serve->announce, s->name, s->length);
+	say_unasked(serve);
+}
+
 static void failed(void *arg, struct id_name name, int error)
 {
 	struct serve *serve = arg;
@@ -183,7 +194,7 @@ static int make_parts(struct serve *serve, uint64_t newest)
 		.ops = &journal_ops,
 		.arg = intake,
 	};
-	serve->announce = announce_new(loop, stage_hub(stage), stage_log(stage), stage_out(stage, 0), say_unasked, serve);
+	serve->announce = announce_new(loop, stage_hub(stage), stage_log(stage), stage_out(stage, 0), greet, serve);
 	intake->journal = serve->journal = journal_new(&(struct journal_setup){
 		.loop = loop,
 		.committer = serve->committer,

@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 
+#include "admin_act.h"
 #include "send.h"
 #include "text.h"
 
@@ -120,12 +121,37 @@ begin_try(struct peer *p, struct span value)
 	return NULL;
 }
 
+/* One message; whoever wants many asks for each. */
+static const char *
+begin_act(struct peer *p, struct span value)
+{
+	const char *why = admin_act(p->send, value, p->all, p->uid);
+
+	if (why != NULL)
+		return refuse(p, why);
+	ctrl_send(p->ctrl, 'K', span_of("1"));
+	return NULL;
+}
+
+static const char *
+begin_show(struct peer *p, struct span value)
+{
+	const char *why = admin_act_show(p->send, value, p->all, p->uid, p->ctrl);
+
+	if (why != NULL)
+		return refuse(p, why);
+	ctrl_send(p->ctrl, 'K', span_of("1"));
+	return NULL;
+}
+
 static const struct {
 	char type;
 	const char *(*begin)(struct peer *p, struct span value);
 } verbs[] = {
 	{ 'L', begin_list },
 	{ 'T', begin_try },
+	{ 'O', begin_act },
+	{ 'W', begin_show },
 };
 
 static const char *

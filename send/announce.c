@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "clock.h"
 #include "send.h"
 
 #define CONNECTIONS_MAX 16
@@ -69,6 +70,9 @@ on_closed(void *arg, struct ctrl *c, const char *why, bool broken)
 	struct log_line line;
 
 	s->announce.connected--;
+	/* What it held and had not announced is send's to judge as soon as its locks are gone. */
+	if (!s->draining)
+		loop_timer_set(s->loop, &s->rescan, loop_now(s->loop) + CLOCK_SECOND / 5);
 	if (!broken)
 		return;
 	log_begin(&line, s->log, "broken");

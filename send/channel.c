@@ -10,7 +10,6 @@
 
 #define DELAY_LEAST (CLOCK_SECOND / 5)
 #define DELAY_MOST (2 * CLOCK_SECOND)
-#define STALE (15 * 60 * CLOCK_SECOND)		/* no job takes longer: after that its deliverer is taken for dead */
 #define FDS_TURN 16
 
 static void
@@ -101,10 +100,10 @@ on_stale(void *arg)
 	struct channel *c = arg;
 	struct send *s = c->send;
 
-	loop_timer_set(s->loop, &c->stale, loop_now(s->loop) + STALE / 15);
+	loop_timer_set(s->loop, &c->stale, loop_now(s->loop) + s->job_timeout / 15);
 	if (c->ctrl == NULL || list_empty(&c->jobs))
 		return;
-	if (loop_now(s->loop) - list_owner(c->jobs.after, struct job, order)->sent < STALE)
+	if (loop_now(s->loop) - list_owner(c->jobs.after, struct job, order)->sent < s->job_timeout)
 		return;
 	c->reported = false;
 	ctrl_close(c->ctrl);
@@ -160,7 +159,7 @@ channels_start(struct send *s, struct str *error)
 			return -1;
 	for (size_t n = 0; n < s->channels.count; n++) {
 		loop_timer_set(s->loop, &s->channels.all[n].connect, 0);
-		loop_timer_set(s->loop, &s->channels.all[n].stale, clock_boot() + STALE / 15);
+		loop_timer_set(s->loop, &s->channels.all[n].stale, clock_boot() + s->job_timeout / 15);
 	}
 	return 0;
 }

@@ -2,9 +2,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "alias.h"
 #include "clock.h"
 #include "conf.h"
 #include "config.h"
+#include "filter.h"
+#include "host.h"
+#include "local.h"
+#include "route.h"
+#include "text.h"
 
 #define LONGEST (366 * 86400 * CLOCK_SECOND)	/* no wait and no limit beyond it: it keeps sums of waits far from overflow */
 
@@ -13,7 +19,9 @@ config_init(struct config *config)
 {
 	retry_default(&config->retry);
 	plan_init(&config->plan);
+	bounce_rules_default(&config->bounce);
 	config->has_retry = false;
+	config->postmaster_line = 0;
 }
 
 void
@@ -36,7 +44,7 @@ static int
 handle_retry(void *arg, const struct conf_node *node, struct str *error)
 {
 	struct config *config = arg;
-	struct retry r = { .until = config->retry.until };
+	struct retry r = { .until = config->retry.until, .warn = config->retry.warn };
 
 	if (config->has_retry)
 		return conf_error(node, error, "retry is said twice");
@@ -75,30 +83,159 @@ handle_default(void *arg, const struct conf_node *node, struct str *error)
 	return 0;
 }
 
+/* postmaster local:inbox */
+static int
+handle_postmaster(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct config *config = arg;
+	struct span drop = { node->words[1].text, node->words[1].len }, name, rest;
+
+	if (config->plan.postmaster.len > 0)
+		return conf_error(node, error, "postmaster is said twice");
+	if (!text_is_clean(drop, PLAN_DROP_LEN) || !plan_split(drop, &name, &rest))
+		return conf_error(node, error, "expected a drop such as local:inbox, not %s", node->words[1].text);
+	config->postmaster_line = node->line;
+	return str_set(&config->plan.postmaster, drop) < 0 ? conf_error(node, error, "no memory") : 0;
+}
+
+/* aliases /etc/aliases /etc/aliases.d/lists */
+static int
+handle_aliases(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct config *config = arg;
+	struct str why = STR_INIT(16384);
+	int result = 0;
+
+	if (config->plan.aliases == NULL && (config->plan.aliases = alias_table_new()) == NULL)
+		return conf_error(node, error, "no memory");
+	for (size_t n = 1; n < node->count && result == 0; n++) {
+		const char *path = conf_path(&node->words[n]);
+
+		if (path == NULL)
+			result = conf_error(node, error, "expected a file; one with blanks in its name must be quoted");
+		else if (alias_table_load(config->plan.aliases, path, &why) < 0)
+			result = conf_error(node, error, "%s", why.data);
+	}
+	str_free(&why);
+	return result;
+}
+
+/* local mail.example.org: more names of this host */
+static int
+handle_local(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct config *config = arg;
+
+	for (size_t n = 1; n < node->count; n++)
+		if (plan_add_local(&config->plan, (struct span){ node->words[n].text, node->words[n].len }) < 0)
+			return conf_error(node, error, "%s: one name too many", node->words[n].text);
+	return 0;
+}
+
+static int
+handle_route(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct config *config = arg;
+
+	if (config->plan.routes == NULL && (config->plan.routes = route_list_new()) == NULL)
+		return conf_error(node, error, "no memory");
+	return route_list_add(config->plan.routes, node, error);
+}
+
+static int
+handle_filter(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct config *config = arg;
+
+	if (config->plan.filters == NULL && (config->plan.filters = filter_list_new()) == NULL)
+		return conf_error(node, error, "no memory");
+	return filter_list_add(config->plan.filters, node, error);
+}
+
+/* bounce limit 300 return 1M delay 4h local */
+static int
+handle_bounce(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct config *config = arg;
+
+	for (size_t n = 1; n < node->count; n++) {
+		const char *word = node->words[n].text;
+		const struct conf_word *value = n + 1 < node->count ? &node->words[n + 1] : NULL;
+
+		if (strcmp(word, "local") == 0) {
+			config->bounce.local = true;
+			continue;
+		}
+		n++;
+		if (strcmp(word, "limit") == 0 && value != NULL && conf_number(value, 100000, &config->bounce.limit) == 0)
+			continue;
+		if (strcmp(word, "return") == 0 && value != NULL && conf_bytes(value, &config->bounce.largest) == 0
+		    && config->bounce.largest <= 16U * 1024 * 1024)
+			continue;
+		if (strcmp(word, "delay") == 0 && word_duration(node, n, &config->retry.warn, error) == 0)
+			continue;
+		return error->len > 0 ? -1 : conf_error(node, error,
+		    "expected limit and a number to 100000, return and a size to 16M, delay and a time, or local, not \"%s\"", word);
+	}
+	return 0;
+}
+
 static const struct conf_verb verbs[] = {
+	{ "aliases", 1, 64, false, handle_aliases },
+	{ "bounce", 1, 7, false, handle_bounce },
 	{ "default", 1, PLAN_DROPS_MAX, false, handle_default },
+	{ "filter", 3, CONF_MANY, false, handle_filter },
+	{ "local", 1, 1000, false, handle_local },
+	{ "postmaster", 1, 1, false, handle_postmaster },
 	{ "retry", 1, RETRY_WAITS_MAX + 2, false, handle_retry },
+	{ "route", 3, CONF_MANY, false, handle_route },
 	{ .name = NULL },
 };
+
+static int
+read_file(struct config *config, const char *file, struct str *error)
+{
+	struct conf *conf = conf_load(file, error);
+	int result;
+
+	if (conf == NULL)
+		return -1;
+	result = conf_walk(conf->first, verbs, config, error);
+	conf_free(conf);
+	if (result == 0 && config->bounce.local && config->plan.postmaster.len == 0) {
+		str_cut(error, 0);
+		str_printf(error, "%s: expected postmaster and a drop, for bounce local sends reports there", file);
+		result = -1;
+	}
+	if (result == 0 && config->plan.aliases != NULL)
+		result = alias_table_finish(config->plan.aliases, &config->plan, error);
+	return result;
+}
 
 int
 config_load(struct config *config, const char *file, struct str *error)
 {
-	if (file != NULL) {
-		struct conf *conf = conf_load(file, error);
-		int result;
-
-		if (conf == NULL)
-			return -1;
-		result = conf_walk(conf->first, verbs, config, error);
-		conf_free(conf);
-		if (result < 0)
-			return -1;
-	}
-	if (plan_default(&config->plan) < 0) {
-		str_cut(error, 0);
-		str_add(error, "no memory");
+	if (host_mail_name(&config->plan.host) < 0 || local_names(&config->plan) < 0)
+		goto no_memory;
+	if (file != NULL && read_file(config, file, error) < 0)
 		return -1;
-	}
-	return 0;
+	if (plan_default(&config->plan) == 0)
+		return 0;
+no_memory:
+	str_cut(error, 0);
+	str_add(error, "no memory");
+	return -1;
+}
+
+int
+config_drops(const struct config *config, int (*see)(void *arg, const char *file, unsigned line, struct span drop), void *arg)
+{
+	const struct plan *plan = &config->plan;
+
+	for (size_t i = 0; i < plan->count; i++)
+		if (see(arg, NULL, 0, str_span(&plan->drops[i])) < 0)
+			return -1;
+	if (plan->postmaster.len > 0 && see(arg, NULL, config->postmaster_line, str_span(&plan->postmaster)) < 0)
+		return -1;
+	return route_list_drops(plan->routes, see, arg) < 0 ? -1 : alias_table_drops(plan->aliases, see, arg);
 }

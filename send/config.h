@@ -3,18 +3,23 @@
 #ifndef DEADDROP_CONFIG_H
 #define DEADDROP_CONFIG_H
 
+#include "bounce.h"
 #include "plan.h"
 #include "retry.h"
 
 struct config {
 	struct retry retry;
 	struct plan plan;
+	struct bounce_rules bounce;
 	bool has_retry;
+	unsigned postmaster_line;
 };
 
 void config_init(struct config *config);
 void config_free(struct config *config);
-/* Reads the file (NULL: none, all defaults).  0, or -1 with error "file:line: …". */
+/* Reads the file (NULL: none, all defaults), and the alias files that it names.  0, or -1 with error "file:line: …". */
 int config_load(struct config *config, const char *file, struct str *error);
+/* Calls see for each drop that is named anywhere, with its place (file NULL: a default).  0, or -1 if it said so. */
+int config_drops(const struct config *config, int (*see)(void *arg, const char *file, unsigned line, struct span drop), void *arg);
 
 #endif

@@ -22,6 +22,7 @@ static const struct stage_program program = {
 	.create = send_create,
 	.destroy = send_destroy,
 	.option = settings_option,
+	.operand = settings_operand,
 	.prepare = settings_prepare,
 	.check = settings_check,
 	.start = send_start,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bounce.h"
 #include "clock.h"
 #include "deferred_file.h"
 #include "landing.h"
@@ -80,6 +81,11 @@ set_timer(struct send *s)
 void
 deferred_schedule(struct send *s, struct entry *e, uint64_t next)
 {
+	uint64_t now = clock_wall();
+
+	/* Further ahead than any wait: the clock was wrong.  It is looked at now, and the time is set right in its file. */
+	if (next > now + retry_longest(&s->config.retry) + CLOCK_SECOND)
+		next = now;
 	e->is.next = next;
 	if (prioq_put(&s->deferred.heap, next, e) < 0) {
 		log_errno(s->log, "schedule a deferred message");
@@ -172,23 +178,27 @@ log_buried(struct send *s, struct id id)
 static int
 write_mail(struct send *s, struct mail *m)
 {
-	bool failed = mail_has_failed(m);
 	struct entry *e = m->entry;
 	int fd, result;
+	bool failed;
 
+	/* The bounces' seam: who is told of what, before it is settled.  It may go on with another drop. */
+	if (m->jobs == 0 && mail_is_final(m) && bounce_settle(s, m) < 0)
+		return -1;
 	if (m->pending.len > 0 || mail_is_final(m)) {
 		if (deferred_file_append(s, m, &fd) < 0)
 			return -1;
 		if (m->jobs > 0 || !mail_is_final(m)) {
 			sync_later(s, fd);
 		} else {
-			/* A notification of the failure would be written here; without one the message is kept in dead/. */
+			failed = mail_has_failed(m);
 			if (failed)
 				log_buried(s, m->id);
 			result = deferred_file_settle(s, m->id, fd, failed);
 			close(fd);
 			if (result < 0)
 				return -1;
+			bounce_release(s, m);
 			takeoff_end(s, m);
 			table_drop(&s->table, e);
 			s->table.deferred--;
@@ -196,6 +206,9 @@ write_mail(struct send *s, struct mail *m)
 		}
 	}
 	list_remove(&m->unwritten);
+	if (m->late)
+		bounce_late(s, m);
+	m->late = false;
 	if (m->jobs == 0)
 		rest(s, m);
 	return 0;
@@ -255,88 +268,6 @@ flies_and_is_due(const struct entry *e, uint64_t now)
 	return false;
 }
 
-static void
-stuck(struct send *s, struct entry *e, const char *why)
-{
-	struct id id = table_id(e);
-	struct log_line line;
-
-	e->flags |= ENTRY_STUCK;
-	log_begin(&line, s->log, "error");
-	log_id(&line, id);
-	log_word(&line, "place", "deferred");
-	log_text(&line, span_of(why));
-	log_end(&line);
-}
-
-/* Opens what an entry stands for and takes it into memory.  file is to be closed by the caller where the result is not NULL. */
-static struct mail *
-load(struct send *s, struct entry *e, struct deferred_file *file)
-{
-	struct id id = table_id(e);
-	char name[ID_TEXT_MAX];
-	struct mail *m;
-
-	if (deferred_file_open(s, id, file) < 0) {
-		if (errno == EBADMSG || errno == ENOENT)
-			stuck(s, e, errno == ENOENT ? "the file is gone" : "the file is damaged or of an unknown version; it is left alone");
-		else
-			log_errno(s->log, "read a file of deferred");
-		return NULL;
-	}
-	id_text(id, name);
-	if ((e->flags & ENTRY_FLYING) != 0)
-		return e->is.mail;
-	m = takeoff_begin(s, e, &file->source, file->lines, span_of(name));
-	if (m == NULL)
-		deferred_file_close(file);
-	else
-		m->torn = file->torn;
-	return m;
-}
-
-/* Next tries that lie further ahead than any wait come from a clock that was wrong.  What is decided in place of them is written down, for the mark
- * must tell about it. */
-static void
-clamp(struct send *s, struct mail *m)
-{
-	uint64_t now = clock_wall(), most = now + retry_longest(&s->config.retry);
-	struct outcome o;
-
-	for (size_t i = 0; i < m->count; i++) {
-		struct target *t = &m->targets[i];
-
-		if (t->state != TARGET_LATER || t->next <= most)
-			continue;
-		t->next = most;
-		t->cut_short = true;
-		outcome_set(&o, OUTCOME_LATER, "4.0.0", "the next try was further ahead than the longest wait");
-		outcomes_note(s, m, t, &o, NULL, false);
-	}
-}
-
-static void
-look(struct send *s, struct id id)
-{
-	struct deferred_file file;
-	struct entry *e = table_new(&s->table);
-	struct mail *m;
-
-	if (e == NULL)
-		return;
-	e->place = ENTRY_DEFERRED;
-	e->at.name = id.name;
-	e->index = id.index;
-	e->flags = ENTRY_OLD;
-	s->table.deferred++;
-	m = load(s, e, &file);
-	if (m == NULL)
-		return;
-	deferred_file_close(&file);
-	clamp(s, m);
-	landing_mail(s, m);
-}
-
 int
 deferred_take(struct send *s, struct entry *e, struct channel *only)
 {
@@ -347,9 +278,14 @@ deferred_take(struct send *s, struct entry *e, struct channel *only)
 
 	if (s->deferred.blocked)
 		return -1;
-	m = load(s, e, &file);
+	m = deferred_load(s, e, &file);
 	if (m == NULL)
-		return (e->flags & ENTRY_STUCK) != 0 ? 0 : -1;
+		return (e->flags & (ENTRY_STUCK | ENTRY_GONE)) != 0 ? 0 : -1;
+	if (deferred_clamp(s, m) && m->jobs == 0) {
+		deferred_file_close(&file);
+		landing_mail(s, m);
+		return 0;
+	}
 	for (size_t i = 0; i < m->count; i++)
 		if (target_is_due(m, &m->targets[i], now) && m->targets[i].next > dated)
 			dated = m->targets[i].next;
@@ -383,6 +319,28 @@ next_due(struct send *s, uint64_t now)
 	return NULL;
 }
 
+static void
+set_right(void *arg, struct entry *e)
+{
+	struct send *s = arg;
+
+	if (e->place == ENTRY_DEFERRED && (e->flags & (ENTRY_FLYING | ENTRY_STUCK)) == 0)
+		deferred_schedule(s, e, e->is.next);
+}
+
+/* Where the wall clock was set back, what was due soon by it would wait for as long. */
+static void
+watch_clock(struct send *s)
+{
+	struct deferred *d = &s->deferred;
+	int64_t ahead = (int64_t)(clock_wall() - clock_boot());
+
+	if (d->clock_known && ahead < d->clock_ahead - (int64_t)CLOCK_SECOND)
+		table_each(&s->table, set_right, s);
+	d->clock_known = true;
+	d->clock_ahead = ahead;
+}
+
 bool
 deferred_turn(struct send *s)
 {
@@ -391,8 +349,9 @@ deferred_turn(struct send *s)
 	struct entry *e;
 	int n;
 
+	watch_clock(s);
 	for (n = 0; n < LOOKS && d->id_next < d->id_count && !d->blocked; n++)
-		look(s, d->ids[d->id_next++]);
+		deferred_look(s, d->ids[d->id_next++]);
 	if (d->id_next == d->id_count && d->ids != NULL) {
 		free(d->ids);
 		d->ids = NULL;
@@ -405,82 +364,6 @@ deferred_turn(struct send *s)
 			deferred_schedule(s, e, now + CLOCK_SECOND);
 	set_timer(s);
 	return d->ids != NULL || (n == TAKES && send_has_room(s));
-}
-
-struct hurried {
-	struct id id;
-	struct entry *entry;
-};
-
-static void
-match(void *arg, struct entry *e)
-{
-	struct hurried *h = arg;
-
-	if (e->place == ENTRY_DEFERRED && e->index == h->id.index && id_equal(table_id(e), h->id))
-		h->entry = e;
-}
-
-int
-deferred_hurry(struct send *s, struct id id, bool all, uid_t uid)
-{
-	struct hurried h = { id, NULL };
-	struct deferred_file file;
-	struct outcome o;
-	struct mail *m;
-	int fd = -1, changed = 0;
-
-	/* A look through the table costs 10 ms for a million of messages, and saves an index that would cost memory for each. */
-	table_each(&s->table, match, &h);
-	if (h.entry == NULL || (h.entry->flags & (ENTRY_STUCK | ENTRY_FLYING)) != 0)
-		return 0;
-	m = load(s, h.entry, &file);
-	if (m == NULL)
-		return -1;
-	outcome_set(&o, OUTCOME_LATER, "4.0.0", "asked to be tried now");
-	for (size_t i = 0; i < m->count && (all || file.source.record.uid == uid); i++)
-		if (m->targets[i].state == TARGET_LATER && m->targets[i].next > clock_wall()) {
-			m->targets[i].next = clock_wall();
-			m->targets[i].cut_short = true;
-			outcomes_note(s, m, &m->targets[i], &o, NULL, false);
-			changed = 1;
-		}
-	deferred_file_close(&file);
-	/* Durable before it is due: else a crash would leave a try that the mark does not know of. */
-	if (changed != 0 && (deferred_file_append(s, m, &fd) < 0 || fdatasync(fd) < 0))
-		changed = -1;
-	if (fd >= 0)
-		close(fd);
-	landing_mail(s, m);
-	return changed;
-}
-
-struct listing {
-	struct id *ids;
-	size_t count, cap;
-};
-
-static void
-gather(void *arg, struct entry *e)
-{
-	struct listing *l = arg;
-
-	if (e->place == ENTRY_DEFERRED && l->count < l->cap)
-		l->ids[l->count++] = table_id(e);
-}
-
-struct id *
-deferred_ids(struct send *s, size_t *count)
-{
-	struct listing l = { NULL, 0, s->table.deferred };
-
-	*count = 0;
-	l.ids = calloc(l.cap + 1, sizeof(*l.ids));
-	if (l.ids == NULL)
-		return NULL;
-	table_each(&s->table, gather, &l);
-	*count = l.count;
-	return l.ids;
 }
 
 bool

@@ -15,6 +15,8 @@
 
 struct send;
 struct channel;
+struct deferred_file;
+struct mail;
 
 struct deferred {
 	struct id *ids;			/* those not looked at yet: from id_next */
@@ -25,6 +27,8 @@ struct deferred {
 	bool blocked;			/* writing failed; again is set */
 	int unsynced[DEFERRED_UNSYNCED_MAX];
 	size_t unsynced_count;
+	bool clock_known;
+	int64_t clock_ahead;		/* of the wall clock before boot time */
 };
 
 void deferred_init(struct send *s);
@@ -34,6 +38,11 @@ bool deferred_turn(struct send *s);				/* true: there is more to do */
 /* An entry that has just come from the journal and is in deferred/ now. */
 void deferred_schedule(struct send *s, struct entry *e, uint64_t next);
 int deferred_take(struct send *s, struct entry *e, struct channel *only);	/* as takeoff_entry */
+/* Opens what an entry stands for and takes it into memory.  file is to be closed by the caller where the result is not NULL.  NULL: not now; or it never
+ * will be, and the entry is STUCK or GONE. */
+struct mail *deferred_load(struct send *s, struct entry *e, struct deferred_file *file);
+bool deferred_clamp(struct send *s, struct mail *m);		/* true: some next try was too far ahead; lines wait to be written */
+void deferred_look(struct send *s, struct id id);		/* at one that was there at the start */
 void deferred_land(struct send *s, struct mail *m);
 void deferred_dirty(struct send *s, struct mail *m);		/* it has pending lines */
 void deferred_answered(struct send *s, struct mail *m);		/* one of several targets; others may be in flight */

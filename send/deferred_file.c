@@ -28,8 +28,8 @@ read_record(struct send *s, struct deferred_file *file, uint64_t size, struct sp
 	while ((kind = record_read(view->data, view->len, record, &need)) == RECORD_MORE && need > view->len)
 		if (window_at(w, &s->deferred, file->fd, 0, need, size, view) < 0 || view->len < need)
 			break;
-	if (kind != RECORD_WHOLE || record->body_len > size - record->header_len) {
-		errno = EBADMSG;
+	if (kind != RECORD_WHOLE || record->header_len > size || record->body_len > size - record->header_len) {
+		errno = kind == RECORD_VERSION ? ENOTSUP : EBADMSG;
 		return -1;
 	}
 	want = record->header_len + (size_t)(record->body_len < FLIGHT_INLINE ? record->body_len : FLIGHT_INLINE);

@@ -13,7 +13,7 @@ struct deferred_file {
 	bool torn;			/* the last line is half */
 };
 
-/* 0, or -1 with errno; EBADMSG: it is no sound record of this id. */
+/* 0, or -1 with errno; EBADMSG: it is no sound record of this id; ENOTSUP: of an unknown version. */
 int deferred_file_open(struct send *s, struct id id, struct deferred_file *file);
 void deferred_file_close(struct deferred_file *file);
 /* Appends m->pending.  fd: lent for syncing, to be closed by the caller.  0, or -1 with errno; what was written has left m->pending. */

@@ -227,6 +227,14 @@ file_open_outcomes(struct files *fs, struct file *f, bool create)
 	return f->outcome_fd;
 }
 
+void
+file_close_outcomes(struct file *f)
+{
+	if (f->outcome_fd >= 0)
+		close(f->outcome_fd);
+	f->outcome_fd = -1;
+}
+
 int
 file_is_locked(struct files *fs, struct file *f)
 {

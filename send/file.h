@@ -36,9 +36,11 @@ struct file {
 	bool marked;			/* mark is known */
 	bool ended;			/* queue is done with it and no key of it is asked for */
 	bool look;			/* its length is to be looked at before it is read on */
+	bool behind;			/* counted in the reader's behind */
 	bool quiet;			/* unlocked when it was looked at: nobody writes to it any more */
 	bool read_done;			/* there is nothing more in it */
-	bool foreign;			/* cannot be understood or trusted; left as it is until the next start */
+	bool foreign;			/* cannot be understood; left as it is until the next start */
+	bool unlinked;			/* journal/N is removed, perhaps not durably */
 	bool old;			/* was there when send started */
 	bool damaged;
 
@@ -46,13 +48,16 @@ struct file {
 	struct entry *entries;		/* those that wait, and gone ones */
 	uint32_t waiting;		/* entries that LEAVE or are to be BURIED and are not flying */
 	uint64_t move_due;		/* wall clock: the earliest retry among them */
+	uint64_t move_after;		/* boot time: not before, for a move failed */
 	uint64_t seen;			/* boot time */
 
 	struct str pending;		/* outcome lines that are not written yet */
 	uint64_t outcome_len, reserved;
 	uint64_t lines;			/* how often lines were added: tells a replay's age */
 	bool mended;			/* the end of outcome/N was looked at */
-	bool blocked;			/* its outcomes could not be written: nothing is handed out */
+	bool blocked;			/* something of it could not be read or written: nothing is handed out, till it is tried again */
+	bool troubled;			/* the log tells of it */
+	bool rewrite;			/* a sync of its outcomes failed: nobody knows what reached the disk */
 };
 
 struct files {
@@ -72,6 +77,7 @@ struct file *files_next_ready(const struct files *fs);
 
 int file_open(struct files *fs, struct file *f);		/* its descriptor, read-only, lent; -1 with errno */
 int file_open_outcomes(struct files *fs, struct file *f, bool create);	/* the same of outcome/N, for appending and reading */
+void file_close_outcomes(struct file *f);		/* its name leads to another file now */
 /* Whether queue still holds it.  -1 with errno. */
 int file_is_locked(struct files *fs, struct file *f);
 struct span file_name(const struct file *f);

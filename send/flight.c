@@ -134,9 +134,13 @@ no_channel(struct send *s, struct mail *m, size_t first, size_t end, uint64_t no
 	struct outcome o;
 	struct span name, rest;
 
-	if (!plan_split(mail_text(m, m->targets[first].drop), &name, &rest))
-		name = span_of("?");
-	outcome_set(&o, OUTCOME_LATER, "4.3.5", "no deliverer is named %.*s", (int)name.len, name.data);
+	if (span_is(mail_text(m, m->targets[first].drop), PLAN_DISCARD)) {
+		outcome_set(&o, OUTCOME_DONE, "2.0.0", "discarded, as the configuration says");
+	} else {
+		if (!plan_split(mail_text(m, m->targets[first].drop), &name, &rest))
+			name = span_of("?");
+		outcome_set(&o, OUTCOME_LATER, "4.3.5", "no deliverer is named %.*s", (int)name.len, name.data);
+	}
 	for (size_t i = first; i < end; i++)
 		if (target_is_due(m, &m->targets[i], now)) {
 			mail_answer(m, &m->targets[i], &o, &s->config.retry, now);

@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include "copy.h"
+#include "filter.h"
 #include "flight_frames.h"
 #include "message.h"
 #include "send.h"
+
+#define FLIGHT_HEADER_MAX (512U * 1024)
 
 /* The original's own descriptor is not passed on: a duplicate would share its locks with the deliverer. */
 static int
@@ -106,21 +109,56 @@ put_recipients(struct ctrl *c, const struct job *job, const struct record *recor
 	return bad;
 }
 
+/* Bytes as B frames. */
 static int
-put_message(struct ctrl *c, const struct source *source, int fd)
+put_bytes(struct ctrl *c, struct span bytes)
 {
-	uint64_t inline_len = source->body.len;
+	int bad = 0;
+
+	while (bytes.len > 0 && bad == 0) {
+		bad = ctrl_send(c, 'B', (struct span){ bytes.data, bytes.len < FLIGHT_INLINE ? bytes.len : FLIGHT_INLINE });
+		bytes = span_skip(bytes, FLIGHT_INLINE);
+	}
+	return bad;
+}
+
+/* The header as the drop gets it. */
+static int
+put_header(struct ctrl *c, const struct source *source, struct span header, struct span drop, const struct plan *plan)
+{
+	struct plan_query query = { &source->record, source->body, NULL };
+	struct str changed = STR_INIT(FLIGHT_HEADER_MAX);
+	int bad;
+
+	switch (filter_list_apply(plan->filters, header, drop, &query, &changed)) {
+	case FILTER_CHANGED:
+		bad = put_bytes(c, str_span(&changed));
+		break;
+	case FILTER_ERROR:
+		bad = -1;
+		break;
+	default:
+		bad = put_bytes(c, header);
+	}
+	str_free(&changed);
+	return bad;
+}
+
+static int
+put_message(struct ctrl *c, const struct source *source, struct span drop, const struct plan *plan, int fd)
+{
+	size_t most = fd < 0 ? source->body.len : FLIGHT_INLINE;
+	uint64_t inline_len = fd < 0 && plan->filters == NULL ? 0 : message_header_length((struct span){ source->body.data, most });
 	char text[64];
 	int bad = 0;
 
-	if (fd < 0)
-		return source->body.len > 0 ? ctrl_send(c, 'B', source->body) : 0;
-	inline_len = message_header_length((struct span){ source->body.data, FLIGHT_INLINE });
 	/* A header without an end within what may go inline goes with the rest. */
-	if (inline_len >= FLIGHT_INLINE)
+	if (fd >= 0 && inline_len >= FLIGHT_INLINE)
 		inline_len = 0;
 	if (inline_len > 0)
-		bad |= ctrl_send(c, 'B', (struct span){ source->body.data, (size_t)inline_len });
+		bad |= put_header(c, source, (struct span){ source->body.data, (size_t)inline_len }, drop, plan);
+	if (fd < 0)
+		return bad | put_bytes(c, span_skip(source->body, (size_t)inline_len));
 	snprintf(text, sizeof(text), "%llu %llu",
 	    (unsigned long long)((source->alone ? source->body_offset : 0) + inline_len),
 	    (unsigned long long)(source->record.body_len - inline_len));
@@ -146,7 +184,7 @@ flight_frames_put(struct channel *c, const struct job *job, const struct source 
 	bad |= ctrl_send(c->ctrl, 'S', source->record.sender);
 	bad |= put_attributes(c->ctrl, job, &source->record);
 	bad |= put_recipients(c->ctrl, job, &source->record);
-	bad |= put_message(c->ctrl, source, fd);
+	bad |= put_message(c->ctrl, source, mail_text(m, m->targets[job->targets[0]].drop), &c->send->config.plan, fd);
 	bad |= ctrl_send(c->ctrl, 'E', (struct span){ "", 0 });
 	return bad == 0 ? 0 : -1;
 }

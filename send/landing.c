@@ -18,27 +18,33 @@ land_journal(struct send *s, struct mail *m)
 {
 	struct entry *e = m->entry;
 	struct file *f = e->at.journal.file;
-	bool final = mail_is_final(m), failed = final && mail_has_failed(m);
+	bool final = mail_is_final(m), owes = final && mail_owes(m);
 	bool later = false;
 
-	for (size_t i = 0; i < m->count; i++)
+	for (size_t i = 0; i < m->count; i++) {
+		/* A fallback's first attempt is made from deferred/. */
+		if (m->targets[i].parked) {
+			later = true;
+			f->move_due = 0;
+		}
 		if (m->targets[i].state == TARGET_LATER) {
 			later = true;
 			if (m->targets[i].next < f->move_due)
 				f->move_due = m->targets[i].next;
 		}
+	}
 	takeoff_end(s, m);
-	if (final && !failed) {
+	if (final && !owes) {
 		table_drop(&s->table, e);
 		landing_close(s, f);
 		return;
 	}
-	/* A notification of the failure would be written here; without one the message is kept in dead/. */
-	if (failed)
-		e->flags |= ENTRY_BURY;
-	else if (later)
+	if (owes)
+		f->move_due = 0;
+	/* The bounces' seam: notifications are made in deferred/, and what cannot be notified goes from there to dead/. */
+	if (owes || later)
 		e->flags |= ENTRY_LEAVES;
-	f->waiting += failed || later;
+	f->waiting += owes || later;
 	file_list(f, e);
 	move_want(s, f);
 }

@@ -69,6 +69,15 @@ mail_has_failed(const struct mail *m)
 	return false;
 }
 
+bool
+mail_owes(const struct mail *m)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->targets[i].state == TARGET_FAILED || (m->targets[i].state == TARGET_DONE && m->wants_success && !m->notified))
+			return true;
+	return false;
+}
+
 uint64_t
 mail_next(const struct mail *m)
 {
@@ -87,7 +96,7 @@ mail_next(const struct mail *m)
 bool
 target_is_due(const struct mail *m, const struct target *t, uint64_t now)
 {
-	if (t->flying)
+	if (t->flying || t->parked)
 		return false;
 	if (t->state == TARGET_NEW)
 		return true;
@@ -97,6 +106,8 @@ target_is_due(const struct mail *m, const struct target *t, uint64_t now)
 enum target_state
 mail_answer(struct mail *m, struct target *t, const struct outcome *o, const struct retry *retry, uint64_t now)
 {
+	uint64_t before = t->waited;
+
 	if (t->tries > 0 && !t->cut_short)
 		t->waited += retry_wait(retry, t->tries);
 	t->tries++;
@@ -111,6 +122,11 @@ mail_answer(struct mail *m, struct target *t, const struct outcome *o, const str
 		t->state = TARGET_LATER;
 		t->next = now + retry_jitter(retry_wait(retry, t->tries), m->id.name.random ^ m->id.index ^ t->hash ^ t->tries);
 	}
+	if (t->state == TARGET_LATER && before < retry->warn && t->waited >= retry->warn)
+		t->late = m->late = true;
+	/* There is room for the other target, so that t stays where it is (mail_plan.c). */
+	if (t->otherwise.len > 0 && (t->state == TARGET_FAILED || (t->state == TARGET_LATER && t->waited >= t->after)))
+		mail_hand_over_part(m, (size_t)(t - m->targets), t->otherwise);
 	return t->state;
 }
 
@@ -142,6 +158,21 @@ put_line(struct mail *m, struct target *t, struct str *out, struct span file, co
 	return outcome_line_write(out, file, &line);
 }
 
+/* A line of a target that was not tried: says where a drop comes from that the plan did not name. */
+static int
+put_untried(struct mail *m, struct target *t, struct str *out, struct span file)
+{
+	struct str reason = STR_INIT(PLAN_DROP_LEN + 64);
+	int result = 0;
+
+	if (t->fixed)
+		result = str_add(&reason, MAIL_INSTEAD) < 0 || str_add_span(&reason, mail_text(m, t->instead)) < 0 ? -1 : 0;
+	if (result == 0)
+		result = put_line(m, t, out, file, "", str_span(&reason));
+	str_free(&reason);
+	return result;
+}
+
 int
 mail_put_lines(struct mail *m, struct target *t, struct str *out, struct span file, const char *status, struct span reason)
 {
@@ -152,7 +183,7 @@ mail_put_lines(struct mail *m, struct target *t, struct str *out, struct span fi
 
 		if (other->number != t->number || other == t || other->noted)
 			continue;
-		if (put_line(m, other, out, file, "", (struct span){ "", 0 }) < 0)
+		if (put_untried(m, other, out, file) < 0)
 			goto fail;
 	}
 	if (put_line(m, t, out, file, status, reason) < 0)

@@ -4,28 +4,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mail.h"
+#include "mail_internal.h"
 #include "text.h"
 
-static int
-keep_text(struct mail *m, struct span text, struct text_part *part)
+int
+mail_keep_text(struct mail *m, struct span text, struct text_part *part)
 {
 	*part = (struct text_part){ .at = (uint32_t)m->text.len, .len = (uint32_t)text.len };
 	return str_add_span(&m->text, text);
 }
 
-static struct target *
-target_new(struct mail *m)
+int
+mail_target_room(struct mail *m, size_t cap)
 {
-	if (m->count == m->cap) {
-		size_t cap = m->cap > 0 ? m->cap * 2 : 1;
-		struct target *targets = realloc(m->targets, cap * sizeof(*targets));
+	struct target *targets = realloc(m->targets, cap * sizeof(*targets));
 
-		if (targets == NULL)
-			return NULL;
-		m->targets = targets;
-		m->cap = cap;
-	}
+	if (targets == NULL)
+		return -1;
+	m->targets = targets;
+	m->cap = cap;
+	return 0;
+}
+
+struct target *
+mail_target_new(struct mail *m)
+{
+	if (m->count == m->cap && mail_target_room(m, m->cap > 0 ? m->cap * 2 : 1) < 0)
+		return NULL;
 	m->targets[m->count] = (struct target){ .state = TARGET_NEW };
 	return &m->targets[m->count++];
 }
@@ -101,8 +106,8 @@ keep_word(struct mail *m, struct span word, struct text_part *part)
 	return 0;
 }
 
-static bool
-same_text(const struct mail *m, struct text_part a, struct text_part b)
+bool
+mail_same_text(const struct mail *m, struct text_part a, struct text_part b)
 {
 	return span_equal(mail_text(m, a), mail_text(m, b));
 }
@@ -122,6 +127,7 @@ target_follow(struct target *t, const struct outcome_line *line, const struct re
 	if (t->state == TARGET_LATER && t->tries == 0)
 		t->state = TARGET_NEW;
 	t->noted = true;
+	t->fixed |= span_starts(line->reason, "instead%20of%20");	/* MAIL_INSTEAD as it is written */
 }
 
 /* A line of the recipient whose targets begin at first. */
@@ -137,11 +143,11 @@ apply_line(struct mail *m, size_t first, uint32_t number, struct text_part recip
 	if (keep_word(m, line->drop, &drop) < 0 || keep_word(m, line->address, &address) < 0)
 		return -1;
 	for (size_t i = first; i < m->count; i++)
-		if (same_text(m, m->targets[i].drop, drop) && same_text(m, m->targets[i].address, address)) {
+		if (mail_same_text(m, m->targets[i].drop, drop) && mail_same_text(m, m->targets[i].address, address)) {
 			target_follow(&m->targets[i], line, retry);
 			return 0;
 		}
-	t = target_new(m);
+	t = mail_target_new(m);
 	if (t == NULL)
 		return -1;
 	t->number = number;
@@ -159,18 +165,22 @@ struct adding {
 };
 
 static int
-add_planned(void *arg, struct span drop, struct span address)
+add_planned(void *arg, const struct plan_step *step)
 {
 	struct adding *adding = arg;
-	struct target *t = target_new(adding->mail);
+	struct target *t;
 
+	if (step->fallback)
+		return 0;
+	t = mail_target_new(adding->mail);
 	if (t == NULL)
 		return -1;
+	t->after = step->after;
 	t->number = adding->number;
 	t->recipient = adding->recipient;
-	if (keep_text(adding->mail, drop, &t->drop) < 0)
+	if (mail_keep_text(adding->mail, step->drop, &t->drop) < 0 || mail_keep_text(adding->mail, step->otherwise, &t->otherwise) < 0)
 		return -1;
-	return keep_text(adding->mail, address, &t->address);
+	return mail_keep_text(adding->mail, step->address, &t->address);
 }
 
 /* A line about the whole message changes what its targets' own lines left open. */
@@ -179,6 +189,8 @@ apply_whole(struct mail *m, const struct outcome_line *line)
 {
 	if (line->state == OUTCOME_STATE_MOVED)
 		m->moved = true;
+	if (line->state == OUTCOME_STATE_BOUNCED)
+		m->notified = true;
 	for (size_t i = 0; i < m->count; i++) {
 		struct target *t = &m->targets[i];
 
@@ -206,8 +218,8 @@ compare_targets(const void *a, const void *b)
 	return x->address.at < y->address.at ? -1 : x->address.at > y->address.at;
 }
 
-static void
-sort_targets(struct mail *m)
+void
+mail_sort_targets(struct mail *m)
 {
 	uint32_t place = 0;
 
@@ -221,6 +233,17 @@ sort_targets(struct mail *m)
 	}
 }
 
+static bool
+wants_success(struct span attributes)
+{
+	struct span said = attributes.len > 0 ? record_attribute(attributes, "notify") : attributes, word;
+
+	while (span_word(&said, ',', &word))
+		if (span_is_nocase(span_trim(word), "success"))
+			return true;
+	return false;
+}
+
 static int
 plan_recipients(struct mail *m, const struct record *record, const struct noted_list *noted, const struct plan *plan, const struct retry *retry)
 {
@@ -231,14 +254,16 @@ plan_recipients(struct mail *m, const struct record *record, const struct noted_
 		struct adding adding = { .mail = m, .number = number };
 		size_t first = m->count;
 
-		if (keep_text(m, address, &adding.recipient) < 0)
+		if (mail_keep_text(m, address, &adding.recipient) < 0)
 			return -1;
 		for (; line < noted->count && noted->all[line].number <= number; line++)
 			if (noted->all[line].number == number
 			    && apply_line(m, first, number, adding.recipient, &noted->all[line].line, retry) < 0)
 				return -1;
-		if (m->count == first && plan_make(plan, record, address, add_planned, &adding) < 0)
+		if (m->count == first && plan_make(plan, &(struct plan_query){ record, m->body, NULL }, address, add_planned, &adding) < 0)
 			return -1;
+		if (record->sender.len > 0 && wants_success(attributes))
+			m->wants_success = true;
 		if (m->count > first + 1)
 			m->branched = true;
 	}
@@ -255,9 +280,12 @@ mail_plan(struct mail *m, const struct record *record, struct span lines, struct
 	int result = -1;
 
 	if (collect(&noted, record->id.index, lines, file) == 0 && plan_recipients(m, record, &noted, plan, retry) == 0) {
-		sort_targets(m);
+		mail_sort_targets(m);
 		result = 0;
 	}
 	free(noted.all);
+	/* So that each may be given up for a fallback while others of them are flying, and none moves (mail_answer). */
+	if (result == 0 && m->count > 0)
+		result = mail_target_room(m, 2 * m->count);
 	return result;
 }

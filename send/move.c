@@ -10,11 +10,13 @@
 #include "takeoff.h"
 
 #define BATCH 64
+#define AHEAD_FROM (256U * 1024)	/* bytes of a message that is copied in pieces */
 
 struct moving {			/* one of a batch; its .tmp is written */
 	struct entry *entry;
 	struct id id;
 	bool dead;
+	bool settled;			/* nothing of it is to be tried again */
 	uint64_t next;
 };
 
@@ -32,6 +34,7 @@ void
 move_init(struct send *s)
 {
 	list_init(&s->mover.leaving);
+	s->mover.ahead.fd = -1;
 	loop_timer_init(&s->mover.tick, tick, s);
 }
 
@@ -44,7 +47,7 @@ waited_long(const struct send *s, const struct file *f)
 static bool
 is_due(const struct send *s, const struct file *f)
 {
-	if (f->foreign || f->blocked || s->draining)
+	if (f->foreign || f->blocked || s->draining || loop_now(s->loop) < f->move_after)
 		return false;
 	return (f->waiting > 0 && ((f->read_done && f->open == f->waiting) || f->move_due <= clock_wall())) || waited_long(s, f);
 }
@@ -69,31 +72,55 @@ find_next(struct send *s, struct moving *mv, const struct source *source, struct
 
 	if (m == NULL)
 		return -1;
+	m->body = source->body;
 	if (mail_plan(m, &source->record, lines, file, &s->config.plan, &s->config.retry) < 0) {
 		mail_free(m);
 		return -1;
 	}
 	mv->next = mail_next(m);
-	/* All that is new stands in queues; what is tried later is due by its own time. */
+	/* All is final: it moved to be notified of (bounce.h), at once. */
+	mv->settled = mv->next == UINT64_MAX;
+	if (mv->settled)
+		mv->next = 1;
+	/* What is new stands in queues, but for what was given another drop; what is tried later is due by its own time. */
 	if (mv->next == 0 && mv->entry->queued != 0)
-		for (size_t i = 0; i < m->count; i++)
-			if (m->targets[i].state == TARGET_LATER && (mv->next == 0 || m->targets[i].next < mv->next))
-				mv->next = m->targets[i].next;
+		for (size_t i = 0; i < m->count; i++) {
+			const struct target *t = &m->targets[i];
+			const struct channel *c = channel_find(s, mail_text(m, t->drop));
+			uint64_t due = t->state == TARGET_LATER ? t->next : 1;
+
+			if (t->state == TARGET_NEW && c != NULL && (mv->entry->queued & c->bit) != 0)
+				continue;
+			if ((t->state == TARGET_LATER || t->state == TARGET_NEW) && (mv->next == 0 || due < mv->next))
+				mv->next = due;
+		}
 	mail_free(m);
 	return 0;
 }
 
+/* 0; 1: it is large, and more of it is copied in the next turn; -1 with errno. */
 static int
 write_one(struct send *s, struct file *f, struct entry *e, struct moving *mv)
 {
 	struct str lines = STR_INIT(64U * 1024 * 1024);
+	struct place_ahead *ahead = NULL;
+	enum spool_place place;
 	struct source source;
-	int result = -1;
+	int result;
 
 	*mv = (struct moving){ .entry = e, .id = table_id(e), .dead = (e->flags & ENTRY_BURY) != 0 };
-	if (takeoff_read(s, e, &source) == 0 && send_file_lines(s, f, e->index, &lines) == 0
-	    && find_next(s, mv, &source, str_span(&lines), file_name(f)) == 0
-	    && place_write(s, mv->dead ? SPOOL_DEAD : SPOOL_DEFERRED, &source, str_span(&lines), file_name(f)) == 0)
+	place = mv->dead ? SPOOL_DEAD : SPOOL_DEFERRED;
+	if (takeoff_read(s, e, &source) < 0)
+		return -1;
+	if (source.record.body_len > AHEAD_FROM) {
+		ahead = &s->mover.ahead;
+		result = place_copy_ahead(s, ahead, place, &source);
+		if (result != 1)
+			return result == 0 ? 1 : -1;
+	}
+	result = -1;
+	if (send_file_lines(s, f, e->index, &lines) == 0 && find_next(s, mv, &source, str_span(&lines), file_name(f)) == 0
+	    && place_write(s, place, &source, str_span(&lines), file_name(f), ahead) == 0)
 		result = 0;
 	if (result == 0 && mv->dead)
 		place_log_dead(s, &source.record, str_span(&lines), file_name(f));
@@ -121,7 +148,7 @@ settle_one(struct send *s, struct file *f, struct moving *mv)
 		log_errno(s->log, "note a move");
 	if ((e->flags & (ENTRY_LEAVES | ENTRY_BURY)) != 0)
 		f->waiting--;
-	e->flags = (uint16_t)(e->flags & ~(ENTRY_LEAVES | ENTRY_BURY | ENTRY_LINES));
+	e->flags = (uint16_t)(e->flags & ~(ENTRY_LEAVES | ENTRY_BURY | ENTRY_LINES | ENTRY_MOVING));
 	if (mv->dead) {
 		table_drop(&s->table, e);
 	} else {
@@ -135,7 +162,7 @@ settle_one(struct send *s, struct file *f, struct moving *mv)
 		e->place = ENTRY_DEFERRED;
 		e->at.name = f->name;
 		s->table.deferred++;
-		s->put_off = true;
+		s->put_off |= !mv->settled;
 		if (mv->next != 0 || e->queued == 0)
 			deferred_schedule(s, e, mv->next);
 	}
@@ -150,38 +177,50 @@ may_move(const struct send *s, const struct file *f, const struct entry *e)
 	return (e->flags & (ENTRY_LEAVES | ENTRY_BURY)) != 0 || waited_long(s, f);
 }
 
-/* Moves a batch.  The number moved, or -1: not now. */
+/* Writes what is to be moved; the number written.  *result: of the last one, as write_one has it. */
+static int
+write_batch(struct send *s, struct file *f, struct moving batch[static BATCH], int *result)
+{
+	int written = 0;
+
+	*result = 0;
+	for (struct entry *e = f->entries; e != NULL && written < BATCH && *result == 0; e = e->link)
+		if (may_move(s, f, e)) {
+			*result = write_one(s, f, e, &batch[written]);
+			written += *result == 0;
+		}
+	if (*result < 0)
+		log_errno(s->log, "move a message out of journal/%s", f->text);
+	return written;
+}
+
+/* Moves a batch.  0: all that may move has moved; 1: there may be more; -1: not now. */
 static int
 move_batch(struct send *s, struct file *f)
 {
 	struct moving batch[BATCH];
-	int count = 0, written = 0;
-	bool dead = false, alive = false, bad = false;
+	int count = 0, written, result;
+	bool dead = false, alive = false;
 
 	if (outcomes_flush(s, f) < 0)
 		return -1;
 	file_sweep(f, &s->table);
-	for (struct entry *e = f->entries; e != NULL && written < BATCH && !bad; e = e->link)
-		if (may_move(s, f, e)) {
-			bad = write_one(s, f, e, &batch[written]) < 0;
-			written += !bad;
-		}
-	if (bad)
-		log_errno(s->log, "move a message out of journal/%s", f->text);
+	written = write_batch(s, f, batch, &result);
 	while (count < written && rename_one(s, &batch[count]) == 0) {
 		dead |= batch[count].dead;
 		alive |= !batch[count].dead;
 		count++;
 	}
 	if ((alive && fsync(s->spool.dir[SPOOL_DEFERRED]) < 0) || (dead && fsync(s->spool.dir[SPOOL_DEAD]) < 0)) {
-		/* They may or may not be there after a crash: the journal goes on answering for them, and the next start sees. */
+		/* They may or may not be there after a crash: nothing may happen to them until the move was done again. */
 		log_errno(s->log, "sync a directory of the spool");
-		f->foreign = true;
+		for (int i = 0; i < count; i++)
+			batch[i].entry->flags |= ENTRY_MOVING;
 		return -1;
 	}
 	for (int i = 0; i < count; i++)
 		settle_one(s, f, &batch[i]);
-	return bad || count < written ? -1 : count;
+	return count < written ? -1 : written == BATCH ? 1 : result;
 }
 
 static bool
@@ -210,10 +249,11 @@ move_turn(struct send *s)
 		f->move_due = UINT64_MAX;
 		switch (move_batch(s, f)) {
 		case -1:
-			f->move_due = clock_wall() + 5 * CLOCK_SECOND;
+			f->move_due = 0;
+			f->move_after = loop_now(s->loop) + CLOCK_SECOND;
 			break;
-		case BATCH:
-			f->move_due = 0;	/* there may be more; others get their turn first */
+		case 1:
+			f->move_due = 0;	/* others get their turn first */
 			break;
 		}
 		return true;

@@ -8,6 +8,7 @@
 
 #include "list.h"
 #include "loop.h"
+#include "place.h"
 
 struct send;
 struct file;
@@ -16,6 +17,7 @@ struct mover {
 	struct list leaving;		/* files with entries that wait */
 	struct loop_timer tick;
 	bool due;			/* some file's time may have come */
+	struct place_ahead ahead;	/* a large message on its way */
 };
 
 void move_init(struct send *s);

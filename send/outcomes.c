@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "copy.h"
 #include "send.h"
 
 #define ROOM_LEAST 4096U
@@ -24,10 +26,12 @@ try_again(void *arg)
 	for (struct list *l = s->files.order.after; l != &s->files.order; l = l->after) {
 		struct file *f = list_owner(l, struct file, order);
 
-		if (f->blocked) {
-			f->blocked = false;
-			files_ready(&s->files, f);
-		}
+		if (!f->blocked)
+			continue;
+		f->blocked = false;
+		if (f->rewrite)
+			outcomes_sync(s, f);
+		files_ready(&s->files, f);
 	}
 }
 
@@ -48,11 +52,13 @@ outcomes_block(struct send *s, struct file *f)
 	f->blocked = true;
 }
 
-static void
-block(struct send *s, struct file *f, const char *what)
+void
+outcomes_trouble(struct send *s, struct file *f, const char *what)
 {
-	if (!loop_timer_is_set(&s->outcomes.again))
-		log_errno(s->log, "%s outcome/%s", what, f->text);
+	/* One line for a spell of trouble, not one a second. */
+	if (!f->troubled)
+		log_errno(s->log, "%s/%s", what, f->text);
+	f->troubled = true;
 	outcomes_block(s, f);
 }
 
@@ -68,17 +74,18 @@ outcomes_reserve(struct send *s, struct file *f)
 		return true;
 	fd = file_open_outcomes(&s->files, f, true);
 	if (fd < 0) {
-		block(s, f, "open");
+		outcomes_trouble(s, f, "open outcome");
 		return false;
 	}
 	room = room < ROOM_LEAST ? ROOM_LEAST : room > ROOM_MOST ? ROOM_MOST : room;
 	room += f->pending.len;
 	/* A file system that cannot allocate ahead is no reason to stop; a full one is. */
 	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)f->outcome_len, (off_t)room) < 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
-		block(s, f, "allocate");
+		outcomes_trouble(s, f, "allocate outcome");
 		return false;
 	}
 	f->reserved = f->outcome_len + room;
+	f->troubled = false;
 	return true;
 }
 
@@ -93,7 +100,8 @@ added(struct send *s, struct file *f)
 static void
 log_outcome(struct send *s, const struct mail *m, const struct target *t, const struct outcome *o, const char *key)
 {
-	static const char *const events[] = { [TARGET_LATER] = "deferred", [TARGET_DONE] = "done", [TARGET_FAILED] = "failed" };
+	static const char *const events[] = { [TARGET_LATER] = "deferred", [TARGET_DONE] = "done", [TARGET_FAILED] = "failed",
+		[TARGET_REMOVED] = "instead" };
 	uint64_t now = clock_wall();
 	struct log_line line;
 
@@ -137,6 +145,8 @@ outcomes_note(struct send *s, struct mail *m, struct target *t, const struct out
 	if (t->state == TARGET_LATER)
 		s->put_off = true;
 	if (attempted)
+		s->status.counts[t->state]++;
+	if (attempted)
 		log_outcome(s, m, t, o, key);
 }
 
@@ -168,7 +178,7 @@ outcomes_flush(struct send *s, struct file *f)
 		return 0;
 	fd = file_open_outcomes(&s->files, f, true);
 	if (fd < 0) {
-		block(s, f, "open");
+		outcomes_trouble(s, f, "open outcome");
 		return -1;
 	}
 	while (f->pending.len > 0) {
@@ -177,7 +187,7 @@ outcomes_flush(struct send *s, struct file *f)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			block(s, f, "write");
+			outcomes_trouble(s, f, "write outcome");
 			return -1;
 		}
 		f->outcome_len += (size_t)n;
@@ -207,24 +217,80 @@ outcomes_turn(struct send *s)
 	}
 }
 
-int
-outcomes_sync(struct send *s, struct file *f)
+static int
+replace(struct send *s, const struct file *f, const struct str *lines)
+{
+	int dir = s->spool.dir[SPOOL_OUTCOME], fd, result = -1, saved;
+	char tmp[ID_NAME_LEN + 8];
+
+	snprintf(tmp, sizeof(tmp), "%s.tmp", f->text);
+	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0660);
+	if (fd < 0)
+		return -1;
+	if (copy_bytes(fd, lines->data, lines->len) == 0 && fdatasync(fd) == 0 && renameat(dir, tmp, dir, f->text) == 0)
+		result = fsync(dir);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
+
+/*
+ * After a failed sync the kernel may take for clean what never reached the disk, and one more sync would say nothing about it.  What can be
+ * read back is written again, into a new file.  Where a lost page was read anew from the disk it shows as NULs, for nothing but appending
+ * was done: then the old file stays as it is.
+ */
+static int
+rewrite(struct send *s, struct file *f)
+{
+	struct replay r;
+	int fd = file_open_outcomes(&s->files, f, false), result = -1;
+
+	if (fd < 0)
+		return -1;
+	replay_init(&r);
+	if (replay_load(&r, fd, file_name(f)) == 0) {
+		errno = EIO;
+		if (r.text.len == f->outcome_len && memchr(r.text.data, '\0', r.text.len) == NULL)
+			result = replace(s, f, &r.text);
+	}
+	if (result == 0) {
+		file_close_outcomes(f);
+		f->reserved = 0;
+	}
+	replay_free(&r);
+	return result;
+}
+
+static int
+make_durable(struct send *s, struct file *f)
 {
 	int fd;
 
+	if (f->rewrite)
+		return rewrite(s, f);
+	fd = file_open_outcomes(&s->files, f, false);
+	if (fd < 0)
+		return -1;
+	if (fdatasync(fd) == 0)
+		return 0;
+	f->rewrite = true;
+	return -1;
+}
+
+int
+outcomes_sync(struct send *s, struct file *f)
+{
 	if (outcomes_flush(s, f) < 0)
 		return -1;
 	list_remove(&f->dirty);
 	if (list_empty(&f->unsynced))
 		return 0;
-	fd = file_open_outcomes(&s->files, f, false);
-	if (fd < 0 || fdatasync(fd) < 0) {
-		/* After a failed sync nobody knows what reached the disk.  The journal file is kept, and what the next start finds decides. */
-		log_errno(s->log, "sync outcome/%s", f->text);
-		f->foreign = true;
-		list_remove(&f->unsynced);
+	if (make_durable(s, f) < 0) {
+		outcomes_trouble(s, f, "sync outcome");
 		return -1;
 	}
+	f->rewrite = f->troubled = false;
 	list_remove(&f->unsynced);
 	return 0;
 }
@@ -232,11 +298,9 @@ outcomes_sync(struct send *s, struct file *f)
 void
 outcomes_sync_all(struct send *s)
 {
-	while (!list_empty(&s->outcomes.unsynced)) {
-		struct file *f = list_owner(s->outcomes.unsynced.after, struct file, unsynced);
-
-		if (outcomes_sync(s, f) < 0)
-			list_remove(&f->unsynced);
+	for (struct list *l = s->outcomes.unsynced.after, *after; l != &s->outcomes.unsynced; l = after) {
+		after = l->after;
+		outcomes_sync(s, list_owner(l, struct file, unsynced));
 	}
 	deferred_sync(s);
 }

@@ -28,9 +28,11 @@ void outcomes_note(struct send *s, struct mail *m, struct target *t, const struc
 int outcomes_note_moved(struct send *s, struct file *f, uint32_t index, bool dead);
 /* Nothing more of the file is read or handed out for a second. */
 void outcomes_block(struct send *s, struct file *f);
+/* The same, and the log tells what could not be done (errno): "open journal". */
+void outcomes_trouble(struct send *s, struct file *f, const char *what);
 void outcomes_turn(struct send *s);			/* writes what is pending */
 int outcomes_flush(struct send *s, struct file *f);	/* the same for one file, now.  0, or -1: it is blocked */
-int outcomes_sync(struct send *s, struct file *f);	/* and makes it durable */
+int outcomes_sync(struct send *s, struct file *f);	/* and makes it durable; what failed is done again by timer */
 void outcomes_sync_all(struct send *s);
 
 #endif

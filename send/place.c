@@ -13,6 +13,7 @@
 #include "text.h"
 
 #define NAME_BYTES (ID_TEXT_MAX + 8)
+#define AHEAD_PIECE (4U * 1024 * 1024)
 
 static int
 open_tmp(struct send *s, enum spool_place place, const char *name, char tmp[static NAME_BYTES])
@@ -109,24 +110,90 @@ translate(struct str *out, struct span lines, struct span from, struct id id)
 	return 0;
 }
 
-int
-place_write(struct send *s, enum spool_place place, const struct source *source, struct span lines, struct span file)
+/* Opens NAME.tmp and writes the header.  A descriptor, or -1 with errno. */
+static int
+begin(struct send *s, enum spool_place place, const struct record *record, uint64_t *header_len)
 {
-	struct str head = STR_INIT(RECORD_HEADER_MAX), tail = STR_INIT(256U * 1024 * 1024);
+	struct str head = STR_INIT(RECORD_HEADER_MAX);
 	char name[ID_TEXT_MAX], tmp[NAME_BYTES];
-	int fd = -1, result = -1;
+	int fd = -1;
+
+	id_text(record->id, name);
+	if (build_header(&head, record) == 0)
+		fd = open_tmp(s, place, name, tmp);
+	if (fd >= 0 && copy_bytes(fd, head.data, head.len) < 0) {
+		close_tmp(s, place, tmp, fd, -1);
+		fd = -1;
+	}
+	*header_len = head.len;
+	str_free(&head);
+	return fd;
+}
+
+int
+place_copy_ahead(struct send *s, struct place_ahead *ahead, enum spool_place place, const struct source *source)
+{
+	uint64_t left, piece, at;
+
+	if (ahead->fd >= 0 && (ahead->place != place || !id_equal(ahead->id, source->record.id)))
+		place_drop_ahead(s, ahead);
+	if (ahead->fd < 0) {
+		*ahead = (struct place_ahead){ .place = place, .id = source->record.id };
+		ahead->fd = begin(s, place, &source->record, &ahead->header_len);
+		if (ahead->fd < 0)
+			return -1;
+	}
+	left = source->record.body_len - ahead->copied;
+	piece = left < AHEAD_PIECE ? left : AHEAD_PIECE;
+	if (copy_range(source->fd, source->body_offset + ahead->copied, ahead->fd, piece) < 0) {
+		int saved = errno;
+
+		place_drop_ahead(s, ahead);
+		errno = saved;
+		return -1;
+	}
+	at = ahead->header_len + ahead->copied;
+	ahead->copied += piece;
+	/* So that little is left for the sync at the end: this piece sets out for the disk, the one before has arrived.  What fails here fails there. */
+	(void)sync_file_range(ahead->fd, (off_t)at, (off_t)piece, SYNC_FILE_RANGE_WRITE);
+	if (at > AHEAD_PIECE)
+		(void)sync_file_range(ahead->fd, (off_t)(at - AHEAD_PIECE), AHEAD_PIECE, SYNC_FILE_RANGE_WAIT_BEFORE);
+	return ahead->copied == source->record.body_len;
+}
+
+void
+place_drop_ahead(struct send *s, struct place_ahead *ahead)
+{
+	char name[ID_TEXT_MAX], tmp[NAME_BYTES];
+
+	if (ahead->fd < 0)
+		return;
+	id_text(ahead->id, name);
+	snprintf(tmp, sizeof(tmp), "%s.tmp", name);
+	close_tmp(s, ahead->place, tmp, ahead->fd, -1);
+	ahead->fd = -1;
+}
+
+int
+place_write(struct send *s, enum spool_place place, const struct source *source, struct span lines, struct span file, struct place_ahead *ahead)
+{
+	struct str tail = STR_INIT(256U * 1024 * 1024);
+	char name[ID_TEXT_MAX], tmp[NAME_BYTES];
+	int fd, result = -1;
+	uint64_t header_len;
 
 	id_text(source->record.id, name);
-	if (build_header(&head, &source->record) == 0 && translate(&tail, lines, file, source->record.id) == 0)
-		fd = open_tmp(s, place, name, tmp);
+	snprintf(tmp, sizeof(tmp), "%s.tmp", name);
+	fd = ahead != NULL ? ahead->fd : begin(s, place, &source->record, &header_len);
 	if (fd >= 0) {
-		if (copy_bytes(fd, head.data, head.len) == 0
-		    && copy_range(source->fd, source->body_offset, fd, source->record.body_len) == 0
+		if (translate(&tail, lines, file, source->record.id) == 0
+		    && (ahead != NULL || copy_range(source->fd, source->body_offset, fd, source->record.body_len) == 0)
 		    && copy_bytes(fd, tail.data, tail.len) == 0)
 			result = 0;
 		result = close_tmp(s, place, tmp, fd, result);
 	}
-	str_free(&head);
+	if (ahead != NULL)
+		ahead->fd = -1;
 	str_free(&tail);
 	return result;
 }

@@ -9,8 +9,22 @@
 #include "flight.h"
 #include "spool.h"
 
-/* Writes NAME.tmp for a message out of the journal with its outcome lines, durably.  lines carry the CRC of file (N) and get that of the id.  0 or -1 with errno */
-int place_write(struct send *s, enum spool_place place, const struct source *source, struct span lines, struct span file);
+/*
+ * For a message that is so large that its copying would hold up everything else: some of it a turn, ahead of place_write.  1: all of it is there,
+ * and place_write with ahead does the rest; 0: there is more to copy; -1 with errno.
+ */
+struct place_ahead {
+	int fd;				/* -1: nothing is being copied */
+	enum spool_place place;
+	struct id id;
+	uint64_t header_len, copied;	/* of the message */
+};
+int place_copy_ahead(struct send *s, struct place_ahead *ahead, enum spool_place place, const struct source *source);
+void place_drop_ahead(struct send *s, struct place_ahead *ahead);	/* it is not wanted any more */
+
+/* Writes NAME.tmp for a message out of the journal with its outcome lines, durably.  lines carry the CRC of file (N) and get that of the id.  ahead: what was copied
+ * already, taken over; NULL: nothing.  0 or -1 with errno */
+int place_write(struct send *s, enum spool_place place, const struct source *source, struct span lines, struct span file, struct place_ahead *ahead);
 int place_rename(struct send *s, enum spool_place place, const char *name);
 bool place_has(struct send *s, enum spool_place place, const char *name);
 /* deferred/ID to dead/ID, durably; deferred/ID stays for the caller to remove. */

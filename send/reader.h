@@ -20,6 +20,7 @@ struct reader {
 	const struct file *checking;	/* a large message whose CRC is being worked out, in pieces */
 	uint64_t check_at, check_left;
 	uint32_t check_crc;
+	size_t behind;			/* files that queue holds and has written to beyond what it announced */
 	uint64_t checked;		/* the end of the last large message whose CRC was right, in checking */
 };
 

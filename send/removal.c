@@ -70,12 +70,37 @@ is_answered(struct send *s, struct file *f)
 static bool
 unlink_journal(struct send *s, struct file *f)
 {
-	if (!is_done(f) || !is_answered(s, f) || file_is_locked(&s->files, f) != 0 || outcomes_sync(s, f) < 0)
+	if (f->unlinked)
+		return true;
+	if (!is_answered(s, f) || file_is_locked(&s->files, f) != 0)
 		return false;
-	if (unlinkat(s->spool.dir[SPOOL_JOURNAL], f->text, 0) < 0 && errno != ENOENT) {
-		log_errno(s->log, "remove journal/%s", f->text);
+	if (outcomes_sync(s, f) < 0) {
+		s->removal.failed = true;
 		return false;
 	}
+	if (unlinkat(s->spool.dir[SPOOL_JOURNAL], f->text, 0) < 0 && errno != ENOENT) {
+		log_errno(s->log, "remove journal/%s", f->text);
+		s->removal.failed = true;
+		return false;
+	}
+	f->unlinked = true;
+	return true;
+}
+
+/* The last step, when journal/N is durably gone.  False: it is to be done again. */
+static bool
+forget(struct send *s, struct file *f)
+{
+	if (unlinkat(s->spool.dir[SPOOL_OUTCOME], f->text, 0) < 0 && errno != ENOENT) {
+		log_errno(s->log, "remove outcome/%s", f->text);
+		return false;
+	}
+	file_sweep(f, &s->table);
+	window_forget(&s->window, f);
+	reader_forget(s, f);
+	if (s->replay_file == f)
+		s->replay_file = NULL;
+	files_drop(&s->files, f);
 	return true;
 }
 
@@ -83,8 +108,9 @@ size_t
 removal_run(struct send *s)
 {
 	struct file *gone[BATCH];
-	size_t count = 0;
+	size_t count = 0, removed = 0;
 
+	s->removal.failed = false;
 	for (struct list *l = s->removal.done.after, *after; l != &s->removal.done && count < BATCH; l = after) {
 		struct file *f = list_owner(l, struct file, done);
 
@@ -94,27 +120,20 @@ removal_run(struct send *s)
 		else if (unlink_journal(s, f))
 			gone[count++] = f;
 	}
-	if (count == 0)
-		return 0;
 	/* Should the names come back with a crash, their outcomes must be there: then the files are only read once more. */
-	if (fsync(s->spool.dir[SPOOL_JOURNAL]) < 0) {
+	if (count > 0 && fsync(s->spool.dir[SPOOL_JOURNAL]) < 0) {
 		log_errno(s->log, "sync the journal directory");
-		for (size_t i = 0; i < count; i++)
-			gone[i]->foreign = true;
-		return 0;
+		s->removal.failed = true;
+		count = 0;
 	}
-	for (size_t i = 0; i < count; i++) {
-		unlinkat(s->spool.dir[SPOOL_OUTCOME], gone[i]->text, 0);
-		file_sweep(gone[i], &s->table);
-		window_forget(&s->window, gone[i]);
-		reader_forget(s, gone[i]);
-		if (s->replay_file == gone[i])
-			s->replay_file = NULL;
-		files_drop(&s->files, gone[i]);
-	}
+	for (size_t i = 0; i < count; i++)
+		removed += forget(s, gone[i]);
+	s->removal.failed |= removed < count;
 	if (count == BATCH)
 		loop_timer_set(s->loop, &s->removal.tick, loop_now(s->loop));
-	return count;
+	else if (s->removal.failed && !loop_timer_is_set(&s->removal.tick))
+		loop_timer_set(s->loop, &s->removal.tick, loop_now(s->loop) + CLOCK_SECOND);
+	return removed;
 }
 
 int

@@ -16,7 +16,7 @@ struct removal {
 	struct list done;		/* files without an open message */
 	struct loop_timer tick;
 	struct id_name until;		/* queue: keys in files older than this are not asked for any more */
-	bool due;			/* queue said more: look at all again */
+	bool failed;			/* something could not be done just now; it will be tried again */
 };
 
 void removal_init(struct send *s);

@@ -13,6 +13,7 @@ retry_default(struct retry *r)
 		.waits = { MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR },
 		.count = 6,
 		.until = 5 * 24 * HOUR,
+		.warn = 4 * HOUR,
 	};
 }
 

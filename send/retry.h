@@ -16,6 +16,7 @@ struct retry {
 	uint64_t waits[RETRY_WAITS_MAX];	/* microseconds */
 	size_t count;				/* 1 at least */
 	uint64_t until;				/* what the waits may add up to before one more failure is the last */
+	uint64_t warn;				/* after so much of them a sender who asked for it is told; 0: never */
 };
 
 void retry_default(struct retry *r);	/* 1m 2m 5m 15m 1h 4h until 5d */

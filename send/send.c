@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "place.h"
 #include "send.h"
 
 #define RESCAN (30 * CLOCK_SECOND)
+#define RESCAN_ONCE (CLOCK_SECOND / 5)
 #define DRAIN (15 * CLOCK_SECOND)
 #define BY_HAND_WAIT (2 * CLOCK_SECOND)		/* --once: for deliverers that are away */
 
@@ -28,6 +30,7 @@ send_create(void)
 	s->spool_path = ".";
 	s->in_flight_max = 1000;
 	s->journal_wait = 3600 * CLOCK_SECOND;
+	s->job_timeout = 15 * 60 * CLOCK_SECOND;
 	s->lock_fd = -1;
 	s->spool = (struct spool){ .dir = { -1, -1, -1, -1 } };
 	for (size_t i = 0; i < SPOOL_PLACES; i++)
@@ -43,6 +46,8 @@ send_create(void)
 	move_init(s);
 	removal_init(s);
 	admin_init(s);
+	status_init(s);
+	s->status_path = (struct str)STR_INIT(4096);
 	deferred_init(s);
 	return s;
 }
@@ -65,6 +70,9 @@ send_destroy(void *self)
 	struct send *s = self;
 
 	clear_timers(s);
+	status_stop(s);
+	str_free(&s->status_path);
+	place_drop_ahead(s, &s->mover.ahead);
 	channels_free(s);
 	deferred_free(s);
 	if (s->files.buckets != NULL)
@@ -74,6 +82,7 @@ send_destroy(void *self)
 	replay_free(&s->replay);
 	window_free(&s->window);
 	config_free(&s->config);
+	free(s->explain.addresses);
 	for (size_t i = 0; i < SPOOL_PLACES; i++)
 		str_free(&s->paths[i]);
 	if (s->lock_fd >= 0) {
@@ -168,7 +177,7 @@ rescan(void *arg)
 	struct send *s = arg;
 
 	send_rescan(s);
-	loop_timer_set(s->loop, &s->rescan, loop_now(s->loop) + RESCAN);
+	loop_timer_set(s->loop, &s->rescan, loop_now(s->loop) + (s->once ? RESCAN_ONCE : RESCAN));
 }
 
 static void
@@ -177,6 +186,8 @@ leave(struct send *s, int status)
 	deferred_write(s);
 	outcomes_turn(s);
 	outcomes_sync_all(s);
+	while (removal_run(s) > 0)
+		;
 	stage_finish(s->stage, status);
 }
 
@@ -204,9 +215,6 @@ finish_once(struct send *s)
 {
 	if (!is_through(s))
 		return false;
-	outcomes_sync_all(s);
-	while (removal_run(s) > 0)
-		;
 	leave(s, s->put_off || channels_queued(s) > 0 || !reader_is_idle(s) ? EX_TEMPFAIL : EX_OK);
 	return true;
 }
@@ -278,7 +286,7 @@ open_spool(struct send *s, struct str *error)
 		str_printf(error, "%s/outcome/mark: %s", s->spool_path, strerror(errno));
 		return EX_IOERR;
 	}
-	if (deferred_start(s, error) < 0)
+	if (place_clean(s, SPOOL_OUTCOME) < 0 || deferred_start(s, error) < 0)
 		return EX_IOERR;
 	/* Outcomes may only be judged orphans when the journal is known. */
 	if (scan(s, true) < 0 || removal_clean(s) < 0) {
@@ -308,7 +316,8 @@ send_start(void *self, struct stage *stage, struct str *error)
 	status = listen_all(s, error);
 	if (status != EX_OK)
 		return status;
-	if (loop_turn(s->loop, turn, s) < 0 || loop_timer_set(s->loop, &s->rescan, loop_now(s->loop) + RESCAN) < 0) {
+	status_start(s);
+	if (loop_turn(s->loop, turn, s) < 0 || loop_timer_set(s->loop, &s->rescan, loop_now(s->loop) + (s->once ? RESCAN_ONCE : RESCAN)) < 0) {
 		str_printf(error, "the loop: %s", strerror(errno));
 		return EX_OSERR;
 	}

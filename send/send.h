@@ -8,9 +8,11 @@
 
 #include "admin.h"
 #include "announce.h"
+#include "bounce.h"
 #include "channel.h"
 #include "config.h"
 #include "deferred.h"
+#include "explain.h"
 #include "file.h"
 #include "mail.h"
 #include "mark.h"
@@ -19,6 +21,7 @@
 #include "reader.h"
 #include "removal.h"
 #include "stage.h"
+#include "status.h"
 #include "table.h"
 #include "window.h"
 
@@ -33,11 +36,14 @@ struct send {
 	/* options */
 	const char *spool_path, *admin_group;
 	uint64_t in_flight_max, journal_wait;
+	uint64_t job_timeout;		/* no job takes longer: after that its deliverer is taken for dead */
 	bool once;
 
+	struct explain explain;		/* by hand: say where mail would go */
 	struct config config;
 	struct admin_rights rights;
 	struct str paths[SPOOL_PLACES];	/* of the spool's directories, for the sandbox */
+	struct str status_path;
 	struct spool spool;
 	int lock_fd;
 	struct mark mark;
@@ -58,6 +64,8 @@ struct send {
 	struct channels channels;
 	struct announce announce;
 	struct admin admin;
+	struct bounces bounces;
+	struct status status;
 	struct loop_timer rescan, drain_limit, mark_again;
 
 	bool draining;

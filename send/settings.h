@@ -8,6 +8,7 @@
 extern const struct stage_option settings_options[];
 
 int settings_option(void *self, struct stage *stage, const char *name, const char *value, struct str *error);
+int settings_operand(void *self, struct stage *stage, const char *value, struct str *error);
 int settings_prepare(void *self, struct stage *stage, struct str *error);
 int settings_check(void *self, struct stage *stage, struct str *error);
 

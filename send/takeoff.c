@@ -22,14 +22,25 @@ struct mail *
 takeoff_begin(struct send *s, struct entry *e, const struct source *source, struct span lines, struct span file)
 {
 	struct mail *m = mail_new(e, &source->record);
+	int rerouted;
 
 	if (m == NULL)
 		return NULL;
+	m->body = source->body;
 	if (mail_plan(m, &source->record, lines, file, &s->config.plan, &s->config.retry) < 0) {
 		mail_free(m);
 		return NULL;
 	}
 	judge(s, e, m);
+	/* Routes are judged at each attempt; from the journal a message is tried but once. */
+	rerouted = mail_replan(m, &source->record, &s->config.plan, e->place == ENTRY_DEFERRED);
+	m->body = (struct span){ "", 0 };
+	if (rerouted < 0) {
+		mail_free(m);
+		return NULL;
+	}
+	if (rerouted > 0)
+		deferred_dirty(s, m);
 	if ((e->flags & (ENTRY_LEAVES | ENTRY_BURY)) != 0) {
 		e->at.journal.file->waiting--;
 		e->flags = (uint16_t)(e->flags & ~(ENTRY_LEAVES | ENTRY_BURY));
@@ -73,13 +84,13 @@ takeoff_read(struct send *s, struct entry *e, struct source *source)
 		if (window_at(&s->window, f, fd, offset, need, f->usable, &view) < 0 || view.len < need)
 			return -1;
 	if (kind != RECORD_WHOLE || source->record.id.index != e->index) {
-		errno = EIO;
+		errno = EBADMSG;
 		return -1;
 	}
 	size = source->record.header_len + (size_t)(source->record.body_len < FLIGHT_INLINE ? source->record.body_len : FLIGHT_INLINE);
 	if (view.len < size && (window_at(&s->window, f, fd, offset, size, f->usable, &view) < 0 || view.len < size
 	    || record_read(view.data, view.len, &source->record, &need) != RECORD_WHOLE)) {
-		errno = EIO;
+		errno = EBADMSG;
 		return -1;
 	}
 	source->fd = fd;
@@ -100,8 +111,8 @@ take_journal(struct send *s, struct entry *e, struct channel *only)
 	if (!outcomes_reserve(s, f) || !send_mark_covers(s, f->name.usec))
 		return -1;
 	if (takeoff_read(s, e, &source) < 0) {
-		log_errno(s->log, "read journal/%s again", f->text);
-		f->foreign = true;
+		outcomes_trouble(s, f, "read again journal");
+		f->foreign = errno == EBADMSG;
 		return -1;
 	}
 	if ((e->flags & ENTRY_FLYING) != 0) {
@@ -123,6 +134,8 @@ takeoff_entry(struct send *s, struct entry *e, struct channel *only)
 {
 	if ((e->flags & (ENTRY_GONE | ENTRY_STUCK)) != 0)
 		return 0;
+	if ((e->flags & ENTRY_MOVING) != 0)
+		return -1;
 	if ((e->flags & ENTRY_FLYING) == 0 && !send_has_room(s))
 		return -1;
 	if (e->place == ENTRY_DEFERRED)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # TAP for shell tests, and a chain of our own to test. A test sources this file from tests/e2e or tests/crash.
 top=$(cd "$(dirname "$0")/../.." && pwd)
-bin=$top/build/bin
+bin=${BIN:-$top/build/bin}
 tools=$top/build/tests
 tap_n=0
 

@@ -16,10 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "crc32c.h"
@@ -31,6 +33,7 @@
 #define MARK UINT64_C(0x1122334455667788)
 #define NAME "1763712345123456-9f8e7d6c5b4a3921"
 
+static const char *sender;		/* of the messages that build makes */
 static const struct id_name file_name = { UINT64_C(1763712345123456), UINT64_C(0x9f8e7d6c5b4a3921) };
 
 struct job {
@@ -57,6 +60,8 @@ setup(void **state)
 	struct fake *k = calloc(1, sizeof(*k));
 	char *slash;
 	ssize_t n;
+
+	sender = "a@b";
 
 	assert_non_null(k);
 	*state = k;
@@ -205,19 +210,27 @@ fake_answer(struct fake *k, const struct job *job, unsigned n, char verdict)
 	assert_int_equal(write(k->fd, frame, (size_t)len), len);
 }
 
+static void write_file(const char *path, const char *data, size_t len);
+
 static void
-start_send(struct fake *k, const char *once)
+start_send_with(struct fake *k, const char *option, const char *value)
 {
-	const char *argv[] = { k->program, "--out", "local.ctrl", "--config", "send.conf", "--logfile", "log", "--sandbox", "off", once, NULL };
+	const char *argv[] = { k->program, "--out", "local.ctrl", "--config", "send.conf", "--logfile", "log", "--sandbox", "off", option, value, NULL };
 
 	if (access("send.conf", F_OK) < 0)
-		close(open("send.conf", O_WRONLY | O_CREAT, 0600));
+		write_file("send.conf", "bounce limit 0\n", 15);	/* what fails is kept in dead */
 	k->send = fork();
 	assert_true(k->send >= 0);
 	if (k->send == 0) {
 		execv(k->program, (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
+}
+
+static void
+start_send(struct fake *k, const char *once)
+{
+	start_send_with(k, once, NULL);
 }
 
 static int
@@ -243,7 +256,7 @@ build(struct str *out, size_t count, size_t body_len, unsigned recipients, size_
 	if (body_len > 20)
 		memcpy(body, "Subject: hi\n\n", 13);
 	envelope_init(&e, 65536);
-	assert_int_equal(envelope_set_sender(&e, span_of("a@b")), 0);
+	assert_int_equal(envelope_set_sender(&e, span_of(sender)), 0);
 	for (unsigned i = 0; i < recipients; i++)
 		assert_int_equal(envelope_add_recipient(&e, span_of("root")), 0);
 	for (size_t i = 0; i < count; i++) {
@@ -270,15 +283,22 @@ write_file(const char *path, const char *data, size_t len)
 }
 
 static void
-make_journal(size_t count, size_t body_len, unsigned recipients)
+make_journal_open(size_t count, size_t body_len, unsigned recipients, bool ended)
 {
 	struct str out = STR_INIT(64U * 1024 * 1024);
 	size_t starts[64];
 
 	build(&out, count, body_len, recipients, starts);
-	assert_int_equal(record_end_mark(&out, MARK, out.len), 0);
+	if (ended)
+		assert_int_equal(record_end_mark(&out, MARK, out.len), 0);
 	write_file("journal/" NAME, out.data, out.len);
 	str_free(&out);
+}
+
+static void
+make_journal(size_t count, size_t body_len, unsigned recipients)
+{
+	make_journal_open(count, body_len, recipients, true);
 }
 
 static unsigned
@@ -336,6 +356,7 @@ test_never(void **state)
 {
 	struct fake *k = *state;
 
+	sender = "";		/* so nobody is to be told */
 	make_journal(3, 100, 1);
 	fake_listen(k);
 	start_send(k, "--once");
@@ -548,6 +569,227 @@ test_damage(void **state)
 	str_free(&out);
 }
 
+/* A file without an end mark: queue says that nobody asks for its keys any more. */
+static void
+test_until(void **state)
+{
+	static const char hello[] = "8:Hqueue 1,", early[] = "34:U" NAME ",", until[] = "34:U1763712345123457-0000000000000000,";
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "send.ctrl" };
+	struct fake *k = *state;
+	int queue;
+
+	make_journal_open(1, 100, 1, false);
+	fake_listen(k);
+	start_send_with(k, "--in", "send.ctrl");
+	fake_accept(k);
+	serve(k, 1, 'K');
+	queue = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(queue, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(write(queue, hello, sizeof(hello) - 1), (ssize_t)sizeof(hello) - 1);
+	assert_int_equal(write(queue, early, sizeof(early) - 1), (ssize_t)sizeof(early) - 1);
+	usleep(1500000);
+	assert_spool(1, 1, 0, 0);
+	assert_int_equal(write(queue, until, sizeof(until) - 1), (ssize_t)sizeof(until) - 1);
+	usleep(1500000);
+	assert_spool(0, 0, 0, 0);
+	close(queue);
+	assert_int_equal(end_send(k, SIGTERM), 0);
+}
+
+/* By hand, without queue, its age tells. */
+static void
+test_two_minutes(void **state)
+{
+	struct timespec times[2];
+	struct fake *k = *state;
+
+	make_journal_open(1, 100, 1, false);
+	fake_listen(k);
+	start_send(k, "--once");
+	fake_accept(k);
+	serve(k, 1, 'K');
+	assert_int_equal(end_send(k, 0), 0);
+	assert_spool(1, 1, 0, 0);
+	for (int ago = 110; ago <= 125; ago += 15) {
+		clock_gettime(CLOCK_REALTIME, &times[0]);
+		times[0].tv_sec -= ago;
+		times[1] = times[0];
+		assert_int_equal(utimensat(AT_FDCWD, "journal/" NAME, times, 0), 0);
+		start_send(k, "--once");
+		assert_int_equal(end_send(k, 0), 0);
+		assert_spool(ago < 120, ago < 120, 0, 0);
+	}
+}
+
+/* TERM with jobs in flight: they are waited for, nothing more is handed out, and what is done with goes before it leaves. */
+static void
+test_term(void **state)
+{
+	struct fake *k = *state;
+	struct job jobs[3];
+
+	make_journal(3, 100, 1);
+	fake_listen(k);
+	start_send(k, "-v");
+	fake_accept(k);
+	for (int i = 0; i < 3; i++)
+		assert_true(fake_job(k, &jobs[i]));
+	kill(k->send, SIGTERM);
+	usleep(300000);
+	assert_int_equal(waitpid(k->send, NULL, WNOHANG), 0);
+	for (int i = 0; i < 3; i++)
+		fake_answer(k, &jobs[i], 0, 'K');
+	assert_int_equal(end_send(k, 0), 0);
+	assert_spool(0, 0, 0, 0);
+}
+
+/* Versions that are not known here: left as they are, and what stands before them is delivered. */
+static void
+test_version(void **state)
+{
+	struct fake *k = *state;
+	struct str out = STR_INIT(65536);
+	size_t starts[3];
+	char left[65536];
+	int fd;
+
+	build(&out, 2, 40, 1, starts);
+	out.data[starts[1] + 10] = '2';
+	write_file("journal/" NAME, out.data, out.len);
+	mkdir("deferred", 0770);
+	out.data[10] = '2';
+	write_file("deferred/1763712345000000-9f8e7d6c5b4a3921-0", out.data, out.len);
+	out.data[10] = '1';
+	fake_listen(k);
+	start_send(k, "--once");
+	fake_accept(k);
+	serve(k, 1, 'K');
+	end_send(k, 0);
+	assert_spool(1, 1, 1, 0);
+	fd = open("journal/" NAME, O_RDONLY);
+	assert_int_equal(read(fd, left, sizeof(left)), (ssize_t)out.len);
+	close(fd);
+	assert_memory_equal(left, out.data, out.len);
+	str_free(&out);
+}
+
+static void
+test_damaged_deferred(void **state)
+{
+	static const char id[] = "1763712345000000-9f8e7d6c5b4a3921-0";
+	struct fake *k = *state;
+	char path[80];
+
+	mkdir("deferred", 0770);
+	mkdir("dead", 0770);
+	snprintf(path, sizeof(path), "deferred/%s", id);
+	write_file(path, "%deaddrop 1 garbage\n", 20);
+	fake_listen(k);
+	start_send(k, "--once");
+	end_send(k, 0);
+	assert_spool(0, 0, 0, 1);
+	snprintf(path, sizeof(path), "dead/%s", id);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+/* What queue holds and has not announced may be taken back: it is acted on when the lock is gone. */
+static void
+test_locked(void **state)
+{
+	struct fake *k = *state;
+	struct job job;
+	int fd;
+
+	make_journal_open(1, 100, 1, false);
+	fd = open("journal/" NAME, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	fake_listen(k);
+	start_send(k, "--once");
+	fake_accept(k);
+	assert_false(fake_job(k, &job));
+	assert_int_equal(end_send(k, 0), 75);
+	fake_drop(k);
+	start_send(k, "--once");
+	fake_accept(k);
+	usleep(300000);
+	close(fd);
+	serve(k, 1, 'K');
+	assert_int_equal(end_send(k, 0), 0);
+}
+
+/* A next try that lies further ahead than any wait comes from a clock that was wrong, or from other settings: it is set right. */
+static void
+test_clamp(void **state)
+{
+	struct fake *k = *state;
+
+	write_file("send.conf", "retry 300d until 300d\n", 22);
+	make_journal(1, 100, 1);
+	fake_listen(k);
+	start_send(k, "--once");
+	fake_accept(k);
+	serve(k, 1, 'Z');
+	assert_int_equal(end_send(k, 0), 75);
+	fake_drop(k);
+	assert_spool(0, 0, 1, 0);
+	write_file("send.conf", "retry 1s until 300d\n", 20);
+	start_send(k, "-v");
+	fake_accept(k);
+	serve(k, 1, 'K');
+	usleep(300000);
+	assert_int_equal(end_send(k, SIGTERM), 0);
+	assert_spool(0, 0, 0, 0);
+}
+
+static void
+test_job_timeout(void **state)
+{
+	struct fake *k = *state;
+	struct job job;
+
+	make_journal(1, 100, 1);
+	fake_listen(k);
+	start_send_with(k, "--job-timeout", "1s");
+	fake_accept(k);
+	assert_true(fake_job(k, &job));
+	assert_false(job.unclear);
+	assert_false(fake_job(k, &job));
+	fake_drop(k);
+	fake_accept(k);
+	assert_true(fake_job(k, &job));
+	assert_true(job.unclear);
+	fake_answer(k, &job, 0, 'K');
+	usleep(300000);
+	assert_int_equal(end_send(k, SIGTERM), 0);
+	assert_spool(0, 0, 0, 0);
+}
+
+/* Of a large message that moves, some is copied a turn; others go on meanwhile. */
+static void
+test_large_moves(void **state)
+{
+	struct fake *k = *state;
+	struct job job;
+	char bytes[2];
+
+	write_file("send.conf", "retry 1s until 1d\n", 18);
+	make_journal(1, 13000000, 1);
+	fake_listen(k);
+	start_send(k, "-v");
+	fake_accept(k);
+	serve(k, 1, 'Z');
+	assert_true(fake_job(k, &job));
+	assert_int_equal(job.tries, 2);
+	assert_int_equal(job.inline_len + job.length, 13000000);
+	assert_int_equal(pread(job.fd, bytes, 2, (off_t)(job.offset + job.length - 1)), 2);
+	assert_memory_equal(bytes, "x%", 2);
+	fake_answer(k, &job, 0, 'K');
+	close(job.fd);
+	usleep(300000);
+	assert_int_equal(end_send(k, SIGTERM), 0);
+	assert_spool(0, 0, 0, 0);
+}
+
 int
 main(void)
 {
@@ -561,6 +803,15 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_until, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_minutes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_term, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_version, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_deferred, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_locked, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clamp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_job_timeout, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_moves, setup, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What operators and users do to one message that waits: deaddrop-control(7), admin.ctrl. */
+#ifndef DEADDROP_ADMIN_ACT_H
+#define DEADDROP_ADMIN_ACT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "id.h"
+
+struct send;
+struct ctrl;
+
+/* Takes "VERB ID [DROP]": hold, release, retry, remove, bounce, reroute.  NULL: it is done, durably; or why it is not. */
+const char *admin_act(struct send *s, struct span request, bool all, uid_t uid);
+/* Sends a message as the spool has it, in B frames.  NULL, or why not. */
+const char *admin_act_show(struct send *s, struct span id, bool all, uid_t uid, struct ctrl *c);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A notification's file in deferred/. */
+#ifndef DEADDROP_BOUNCE_FILE_H
+#define DEADDROP_BOUNCE_FILE_H
+
+#include "bounce_report.h"
+#include "flight.h"
+
+#define BOUNCE_HELD "until its message tells of it"	/* the reason of the line that holds it */
+
+/* Appends the message that is given back: all of it where the sender wants that and it is small enough.  0 or -1 with errno */
+int bounce_file_original(struct send *s, const struct source *source, struct str *out, bool *whole);
+/* Writes and renames deferred/ID durably; the report's id is its name.  held: until it is released.  0 or -1 with errno. */
+int bounce_file_write(struct send *s, const struct bounce_report *report, uid_t uid, bool held);
+/* Notes that it waits for nothing any more.  0 or -1 with errno. */
+int bounce_file_release(struct send *s, struct id id);
+
+#endif
