@@ -47,6 +47,10 @@ stage_start local
 wait_for 10 arrived_are 3; ok $? "it arrives when local is back"
 stage_stop send
 printf 'Subject: later still\n\nx\n' | sendmail root; is $? 0 "sendmail with send away"
+like "$("$bin/deaddrop-mailq" --spool "$chain" 2>"$scratch/err")" '<root@.*> new' "without send mailq reads the spool itself"
+like "$(cat "$scratch/err")" 'reading the spool' "and says so"
+"$bin/deaddrop-mailq" --spool "$chain" --json 2>/dev/null | python3 -c 'import json,sys; m=json.load(sys.stdin); assert len(m)==1 and m[0]["recipients"][0]["state"]=="new"'
+ok $? "mailq --json is JSON"
 stage_start send
 wait_for 10 arrived_are 4; ok $? "it arrives when send is back"
 stage_stop queue
