@@ -104,7 +104,7 @@ for drop in inbox mbox mh raw files prog; do
 	options='-f -n 7000'; like "$(put $drop cat)" '^K 0' "$drop: a message of 30 MB"
 done
 tail -n +4 "$d/large" > "$d/tail"
-for f in "$d/box/maildir/new/"*7000* "$d/box/mh/inbox/12" "$d/box/raw" "$d/box/files/"*7000* "$d/out/cat"; do
+for f in "$d/box/maildir/new/"*1763712345007000-* "$d/box/mh/inbox/12" "$d/box/raw" "$d/box/files/"*1763712345007000-* "$d/out/cat"; do
 	tail -c "$(wc -c < "$d/tail")" "$f" | cmp -s - "$d/tail"; ok $? "$(basename "$(dirname "$f")"): with all its bytes"
 done
 cp "$d/small" "$d/message"; options=''

@@ -51,7 +51,7 @@ like "$(put list/../../x $alice)" '^X 0 5\.1\.3' "and no way out"
 put mh $alice > /dev/null; is "$(cat "$d/$alice/Mail/inbox/.mh_sequences")" 'unseen: 1' "MH"
 options='-n 4000'; put user $alice > /dev/null; kill $pid; wait $pid
 "$bin/deaddrop-local" --config "$d/local.conf" --in "$d/local.ctrl" --in-mode 0600 --user nobody 2>> "$d/log" & pid=$!
-mv "$d/$alice/Maildir/new/"*4000* "$d/$alice/Maildir/cur/"
+mv "$d/$alice/Maildir/new/"*1763712345004000-* "$d/$alice/Maildir/cur/"
 options='-u -n 4000'; like "$(put user $alice)" '^K 0 2\.0\.0 found user/cur/' "an unclear attempt looks first"; options=''
 head -c 5000000 /dev/zero | tr '\0' 'z' | fold -w 70 > "$d/large"; cat "$d/message" "$d/large" > "$d/both"
 is "$("$job" -f "$d/local.ctrl" user root@host $alice $bob < "$d/both" | grep -c '^K')" 2 "a large message to two"
