@@ -36,4 +36,9 @@ if command -v mandoc >/dev/null; then
 fi
 $make -s -C "$top" uninstall DESTDIR="$scratch/dest" PREFIX=/usr SENDMAILDIR=/usr/sbin
 is "$(find "$scratch/dest" -type f -o -type l)" '' "make uninstall leaves nothing"
+if command -v ctags >/dev/null && git -C "$top" rev-parse >/dev/null 2>&1; then
+	"$top/tests/lint" > "$scratch/lint.log" 2>&1; ok $? "make lint" || diag "$(cat "$scratch/lint.log")"
+else
+	skip "no ctags, or no checkout"
+fi
 done_testing
