@@ -11,20 +11,22 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get('STEPS_BUILD', os.path.join(TOP, 'build'))
 BIN, MAKE = os.path.join(BUILD, 'bin'), os.path.join(BUILD, 'tests', 'crash', 'mkjournal')
 ALL, ONLY = os.environ.get('STEPS_ALL') == '1', re.compile(os.environ.get('STEPS_ONLY', '.'))
-WORKERS = int(os.environ.get('STEPS_WORKERS', '8'))
+WORKERS = int(os.environ.get('STEPS_WORKERS', '16'))
 PLACES = ('journal', 'outcome', 'deferred', 'dead')
 NAME = re.compile(r'^[0-9]{16}-')
 
 scratch = tempfile.mkdtemp(prefix='deaddrop-test.', dir='/tmp')
 number = 0
+printing = threading.Lock()
 
 
 def ok(good, name, why=''):
     global number
-    number += 1
-    print('ok' if good else 'not ok', number, '-', name, flush=True)
-    if not good:
-        print('# ' + str(why).replace('\n', '\n# '), flush=True)
+    with printing:
+        number += 1
+        print('ok' if good else 'not ok', number, '-', name, flush=True)
+        if not good:
+            print('# ' + str(why).replace('\n', '\n# '), flush=True)
 
 
 def wait_for(seconds, condition):
@@ -622,10 +624,11 @@ if not may_trace():
 begun = time.monotonic()
 try:
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        for s in SCENARIOS:
-            if ONLY.search('send, ' + s.name):
-                test_send(s, pool)
-                print('# %d s' % (time.monotonic() - begun), flush=True)
+        # Most of a run is waiting, so some scenarios share the workers.
+        with concurrent.futures.ThreadPoolExecutor(4) as drivers:
+            tests = [drivers.submit(test_send, s, pool) for s in SCENARIOS if ONLY.search('send, ' + s.name)]
+            for test in tests:
+                test.result()
         if ONLY.search('queue'):
             test_queue(pool)
 finally:
