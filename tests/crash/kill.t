@@ -33,10 +33,10 @@ while some_run; do
 	shift $(($(random) % 3))
 	signal=KILL; [ $(($(random) % 3)) != 0 ] || signal=TERM
 	stage_stop "$1" $signal
-	[ $(($(random) % 2)) = 0 ] || sleep 0.2
+	[ $(($(random) % 4)) != 0 ] || sleep 0.2
 	stage_start "$1"
 	kills=$((kills + 1))
-	sleep "0.$(($(random) % 5))$(($(random) % 10))"
+	sleep "0.0$(($(random) % 10))"
 done
 for p in $pids; do wait "$p"; done
 diag "$kills stages killed or stopped"
