@@ -188,6 +188,10 @@ tell(struct send *s, struct mail *m, const struct source *source, struct bounce_
 			return -1;
 		m->told = MAIL_TOLD;
 		log_told(s, m->id, id, source->record.sender, list->count);
+	} else if (fsync(s->spool.dir[SPOOL_DEFERRED]) < 0) {
+		/* It may stand there from an attempt whose own sync failed: nothing may count on it before it is durable. */
+		m->told = MAIL_UNTOLD;
+		return -1;
 	}
 	for (size_t i = 0; i < m->count; i++)
 		if (m->targets[i].state == TARGET_FAILED) {
