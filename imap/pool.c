@@ -54,6 +54,7 @@ static void settle(struct lane *lane, struct item *item, const struct outcome *o
 	if (item->unclear && outcome->verdict == OUTCOME_LATER)
 		pool_item_remember(&lane->pool->memory, job->key);
 	job->result = *outcome;
+	job->result.clarity = item->unclear ? OUTCOME_UNCLEAR : OUTCOME_CLEAR;
 	pool_item_free(item);
 	deliver_done(lane->pool->deliver, job);
 }
@@ -160,8 +161,9 @@ static void answer_later(struct lane *lane, const struct outcome *why, bool all)
 static void leave_alone(struct lane *lane, const struct outcome *why, uint64_t time)
 {
 	lane->why = *why;
+	lane->why.drop_down = true;
 	lane->until = loop_now(lane->pool->host->loop) + time;
-	answer_later(lane, why, lane->pool->byhand);
+	answer_later(lane, &lane->why, lane->pool->byhand);
 	if (lane->unclear)
 		loop_timer_set(lane->pool->host->loop, &lane->retry, lane->until);
 }

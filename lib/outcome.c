@@ -44,6 +44,8 @@ static void set_status(struct outcome *o, enum outcome_verdict verdict, struct s
 	enum outcome_verdict of_status;
 
 	o->verdict = verdict;
+	o->clarity = OUTCOME_UNSAID;
+	o->drop_down = false;
 	if (!outcome_is_status(status, &of_status) || of_status != verdict) {
 		/* An unknown verdict is one more way of not knowing: later. */
 		status = span_of("4.0.0");
@@ -91,9 +93,62 @@ static int invalid(void)
 	return -1;
 }
 
+/* The notes, in one table: how they are written, and what they mean. */
+static const struct note {
+	const char *text;
+	enum outcome_clarity clarity;
+	bool drop_down;
+} notes[] = {
+	{ "unclear=1", OUTCOME_UNCLEAR, false },
+	{ "unclear=0", OUTCOME_CLEAR, false },
+	{ "drop=down", OUTCOME_UNSAID, true },
+};
+#define NOTES (sizeof notes / sizeof *notes)
+
+static bool is_note(struct span word)
+{
+	const char *sign = memchr(word.data, '=', word.len);
+
+	for (size_t i = 0; sign && i < (size_t)(sign - word.data); i++)
+		if (!((word.data[i] >= 'a' && word.data[i] <= 'z') || word.data[i] == '-'))
+			return false;
+	return sign && sign > word.data;
+}
+
+/* Splits the notes off a text's end.  What does not look like notes is text, from a deliverer that does not know of them. */
+static struct span split_notes(struct span *text)
+{
+	const char *end = memrchr(text->data, '\n', text->len);
+	struct span all = { "", 0 }, rest, word;
+
+	if (!end)
+		return all;
+	all = rest = span_skip(*text, (size_t)(end - text->data) + 1);
+	do {
+		if (!span_word(&rest, ' ', &word) || !is_note(word))
+			return (struct span){ "", 0 };
+	} while (rest.len > 0);
+	text->len = (size_t)(end - text->data);
+	return all;
+}
+
+static void take_notes(struct outcome *o, struct span rest)
+{
+	struct span word;
+
+	while (o->verdict == OUTCOME_LATER && span_word(&rest, ' ', &word))
+		for (size_t i = 0; i < NOTES; i++) {
+			if (!span_is(word, notes[i].text))
+				continue;
+			if (notes[i].clarity != OUTCOME_UNSAID)
+				o->clarity = notes[i].clarity;
+			o->drop_down |= notes[i].drop_down;
+		}
+}
+
 int outcome_read(char type, struct span value, struct id_key *key, uint32_t *n, struct outcome *o)
 {
-	struct span key_text, n_text, status;
+	struct span key_text, n_text, status, said;
 	enum outcome_verdict of_status;
 	uint64_t number;
 	size_t len;
@@ -108,6 +163,8 @@ int outcome_read(char type, struct span value, struct id_key *key, uint32_t *n, 
 		return invalid();
 	*n = (uint32_t)number;
 	set_status(o, (enum outcome_verdict)type, status);
+	said = split_notes(&value);
+	take_notes(o, said);
 	len = value.len <= OUTCOME_REASON_MAX ? value.len : OUTCOME_REASON_MAX;
 	for (size_t i = 0; i < len; i++)
 		o->text[i] = value.data[i] != '\0' ? value.data[i] : ' ';
@@ -118,8 +175,20 @@ int outcome_read(char type, struct span value, struct id_key *key, uint32_t *n, 
 
 int outcome_value(struct str *out, struct id_key key, uint32_t n, const struct outcome *o)
 {
-	char text[ID_KEY_MAX];
+	char text[ID_KEY_MAX], sign = '\n';
+	size_t before = out->len;
 
 	id_key_text(key, text);
-	return str_printf(out, "%s %lu %s %s", text, (unsigned long)n, o->status, o->text);
+	if (str_printf(out, "%s %lu %s %s", text, (unsigned long)n, o->status, o->text) < 0)
+		return -1;
+	for (size_t i = 0; o->verdict == OUTCOME_LATER && i < NOTES; i++) {
+		if ((notes[i].clarity == OUTCOME_UNSAID || notes[i].clarity != o->clarity) && !(notes[i].drop_down && o->drop_down))
+			continue;
+		if (str_printf(out, "%c%s", sign, notes[i].text) < 0) {
+			str_cut(out, before);
+			return -1;
+		}
+		sign = ' ';
+	}
+	return 0;
 }

@@ -14,8 +14,20 @@ enum outcome_verdict { OUTCOME_DONE = 'K', OUTCOME_LATER = 'Z', OUTCOME_NEVER = 
 #define OUTCOME_STATUS_MAX 12		/* "5.123.123" and its NUL */
 #define OUTCOME_REASON_MAX 400		/* bytes; longer texts are cut */
 
+/*
+ * What a "later" says about whether the message may be there all the same.  Where it says nothing, an attempt that was handed out as unclear stays so, and any
+ * other is clear.  Set it after outcome_set, which resets it.
+ */
+enum outcome_clarity {
+	OUTCOME_UNSAID,
+	OUTCOME_UNCLEAR,		/* this attempt may have succeeded: the connection broke behind the message's end */
+	OUTCOME_CLEAR			/* it was looked for, and neither this attempt nor an earlier one left it there */
+};
+
 struct outcome {			/* a value: copy it freely */
 	enum outcome_verdict verdict;
+	enum outcome_clarity clarity;	/* of a "later" */
+	bool drop_down;			/* of a "later": it was not about this message; all that goes to this drop would get it */
 	char status[OUTCOME_STATUS_MAX];	/* RFC 3463 */
 	char text[OUTCOME_REASON_MAX + 1];
 };
@@ -23,7 +35,7 @@ struct outcome {			/* a value: copy it freely */
 /* Fills one in; text is cut to fit, controls become blanks.  A status that is not of the verdict's class becomes x.0.0. */
 void outcome_set(struct outcome *o, enum outcome_verdict verdict, const char *status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* Reads the value of a K, Z or X frame: "key n status text".  -1 where it is malformed. */
+/* Reads the value of a K, Z or X frame: "key n status text", and behind a newline notes: "name=value ...".  -1 where it is malformed. */
 int outcome_read(char type, struct span value, struct id_key *key, uint32_t *n, struct outcome *o);
 int outcome_value(struct str *out, struct id_key key, uint32_t n, const struct outcome *o);	/* writes such a value */
 /* Reads a bare enhanced code, "4.2.1".  True and *verdict where it is one. */
@@ -45,6 +57,7 @@ struct outcome_line {
 	uint32_t tries;
 	uint64_t next;			/* microseconds since 1970, or 0 */
 	struct span status, drop, address, reason;	/* written: raw.  read: still encoded (text_decode) */
+	bool unclear;			/* an attempt may have succeeded: the next one is to look, at this drop */
 };
 
 int outcome_line_write(struct str *out, struct span file, const struct outcome_line *line);   /* file: the N or ID in the CRC */

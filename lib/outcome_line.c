@@ -8,6 +8,7 @@
 
 #define LINE_HEAD "%o "
 #define CRC_DIGITS 8
+#define UNCLEAR "unclear"		/* a word behind the fields */
 
 static const char *const state_names[] = {
 	[OUTCOME_STATE_DONE] = "done",
@@ -119,6 +120,8 @@ int outcome_line_write(struct str *out, struct span file, const struct outcome_l
 
 	for (int i = 0; i < FIELDS && error == 0; i++)
 		error = str_add_char(out, ' ') < 0 ? -1 : put_field(out, (enum field)i, line);
+	if (error == 0 && line->unclear)
+		error = str_add(out, " " UNCLEAR);
 	if (error == 0)
 		error = str_add_char(out, '\n');
 	if (error == 0 && out->len - before > OUTCOME_LINE_MAX) {
@@ -150,7 +153,10 @@ static bool read_line(struct span text, const struct span *file, struct outcome_
 	for (int i = 0; i < FIELDS; i++)
 		if (!span_word(&text, ' ', &word) || !get_field(word, (enum field)i, line))
 			return false;
+	line->unclear = false;
 	/* What a later version may add behind them is passed over. */
+	while (span_word(&text, ' ', &word))
+		line->unclear |= span_is(word, UNCLEAR);
 	return true;
 }
 

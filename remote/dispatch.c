@@ -304,6 +304,7 @@ static void give_up_on_closed(struct dispatch *dispatch)
 		return;
 	dispatch_raise(dispatch);
 	dispatch_outcome(dispatch, &outcome);
+	outcome.drop_down = true;
 	finish_waiting(dispatch, &outcome);
 }
 

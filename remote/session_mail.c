@@ -106,6 +106,7 @@ void session_mail_lost(struct session *session, enum session_end why, const char
 	(void)why;
 	if (session->complete && !session->hollow) {
 		outcome_set(&outcome, OUTCOME_LATER, "4.4.2", "unclear, the whole message was sent: %s", text);
+		outcome.clarity = OUTCOME_UNCLEAR;
 		for (size_t n = 0; (n = mail_find(mail, n, MAIL_ACCEPTED)) < mail->job->count; n++) {
 			mail_settle(mail, n, &outcome);
 			mail->notes |= MAIL_UNCLEAR;

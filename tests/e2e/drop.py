@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A deliverer for tests: listens on a control socket, keeps what it gets, and answers as the file beside the socket says.
 # usage: drop.py SOCKET RULES OUT; RULES: lines "DROP K|Z|X STATUS TEXT", read anew for each job; DROP "*" is any; the answers
-# "silent", "garbage", "half" and "die" in place of K break the protocol in their ways.  OUT gets a directory's worth of N.msg, and a line a job in OUT/jobs.
+# (a \n in TEXT is a newline: notes may follow it) "silent", "garbage", "half" and "die" in place of K break the protocol in their ways.  OUT gets a directory's worth of N.msg, and a line a job in OUT/jobs.
 import os, socket, sys, threading
 
 def frames(conn):
@@ -72,7 +72,7 @@ def serve(conn):
             if verdict == 'die':
                 os._exit(1)
             for n in range(len(rcpts)):
-                conn.sendall(frame(verdict.encode() + key + b' %d ' % n + status.encode() + b' ' + text.encode()))
+                conn.sendall(frame(verdict.encode() + key + b' %d ' % n + status.encode() + b' ' + text.replace('\\n', '\n').encode()))
 
 path = sys.argv[1]
 listener = socket.socket(socket.AF_UNIX)

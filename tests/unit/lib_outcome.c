@@ -89,6 +89,61 @@ static void wire(void **state)
 	str_free(&out);
 }
 
+/* What a "later" says besides. */
+static void notes(void **state)
+{
+	static const struct { const char *tail; int clarity; bool down; const char *text; } cases[] = {
+		{ "lost\nunclear=1", OUTCOME_UNCLEAR, false, "lost" }, { "no\nunclear=0", OUTCOME_CLEAR, false, "no" },
+		{ "refused\ndrop=down", OUTCOME_UNSAID, true, "refused" }, { "\nunclear=1 drop=down", OUTCOME_UNCLEAR, true, "" },
+		{ "a\nb\nnew-one=7 unclear=1 other=", OUTCOME_UNCLEAR, false, "a b" },
+		/* Text of servers, passed on by a deliverer that knows of no notes */
+		{ "two\nlines", OUTCOME_UNSAID, false, "two lines" }, { "x\nunclear=1 not", OUTCOME_UNSAID, false, "x unclear=1 not" },
+		{ "x\n=1", OUTCOME_UNSAID, false, "x =1" }, { "x\nUNCLEAR=1", OUTCOME_UNSAID, false, "x UNCLEAR=1" }, { "unclear=1", OUTCOME_UNSAID, false, "unclear=1" },
+		{ "x\n", OUTCOME_UNSAID, false, "x " }, { "x\nunclear=1\n", OUTCOME_UNSAID, false, "x unclear=1 " }, { "x\nunclear=2", OUTCOME_UNSAID, false, "x" },
+	};
+	struct str out = STR_INIT(4096);
+	struct outcome o, back;
+	struct id_key key;
+	char large[600];
+	uint32_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		str_cut(&out, 0);
+		assert_int_equal(str_printf(&out, KEY " 3 4.4.2 %s", cases[i].tail), 0);
+		assert_int_equal(outcome_read('Z', str_span(&out), &key, &n, &back), 0);
+		assert_int_equal(back.clarity, cases[i].clarity);
+		assert_int_equal(back.drop_down, cases[i].down);
+		assert_string_equal(back.text, cases[i].text);
+		/* Only a "later" can be unclear. */
+		str_cut(&out, 0);
+		assert_int_equal(str_printf(&out, KEY " 3 5.4.2 %s", cases[i].tail), 0);
+		assert_int_equal(outcome_read('X', str_span(&out), &key, &n, &back), 0);
+		assert_true(back.clarity == OUTCOME_UNSAID && !back.drop_down);
+	}
+	/* There and back; a long text does not cut the notes off. */
+	memset(large, 'x', sizeof large - 1);
+	large[sizeof large - 1] = '\0';
+	for (int c = OUTCOME_UNSAID; c <= OUTCOME_CLEAR; c++)
+		for (int down = 0; down < 2; down++) {
+			outcome_set(&o, OUTCOME_LATER, "4.4.2", "%s", large);
+			assert_true(o.clarity == OUTCOME_UNSAID && !o.drop_down);
+			o.clarity = (enum outcome_clarity)c;
+			o.drop_down = down;
+			str_cut(&out, 0);
+			assert_int_equal(outcome_value(&out, key, 3, &o), 0);
+			assert_int_equal(outcome_read('Z', str_span(&out), &key, &n, &back), 0);
+			assert_true(back.clarity == o.clarity && back.drop_down == o.drop_down);
+			assert_string_equal(back.text, o.text);
+		}
+	outcome_set(&o, OUTCOME_DONE, "2.0.0", "x");
+	o.clarity = OUTCOME_UNCLEAR;
+	str_cut(&out, 0);
+	assert_int_equal(outcome_value(&out, key, 3, &o), 0);
+	assert_string_equal(out.data, KEY " 3 2.0.0 x");
+	str_free(&out);
+}
+
 static void check_word(struct span word, const char *text)
 {
 	struct str out = STR_INIT(4096);
@@ -99,7 +154,7 @@ static void check_word(struct span word, const char *text)
 }
 
 static const struct outcome_line sample = { 12, 3, OUTCOME_STATE_TRY_LATER, 4, 1763712345123456, { "4.4.1", 5 }, { "imap:a b/%x", 11 }, { "", 0 },
-    { "connect: Connection\nrefused", 27 } };
+    { "connect: Connection\nrefused", 27 }, false };
 
 static void lines(void **state)
 {
@@ -111,7 +166,7 @@ static void lines(void **state)
 	assert_int_equal(outcome_line_write(&out, span_of(N), &line), 0);
 	assert_string_equal(out.data + 11, " 12 3 later 4 1763712345123456 4.4.1 imap:a%20b/%25x - connect:%20Connection%0Arefused\n");
 	for (int i = 0; i < OUTCOME_STATE_COUNT; i++) {
-		line = (struct outcome_line){ 0, OUTCOME_ALL, (enum outcome_state)i, 0, 0, { "", 0 }, { "-", 1 }, { "a@b", 3 }, { "", 0 } };
+		line = (struct outcome_line){ 0, OUTCOME_ALL, (enum outcome_state)i, 0, 0, { "", 0 }, { "-", 1 }, { "a@b", 3 }, { "", 0 }, i % 2 };
 		assert_int_equal(outcome_line_write(&out, span_of(N), &line), 0);
 	}
 	rest = str_span(&out);
@@ -123,10 +178,16 @@ static void lines(void **state)
 	check_word(line.reason, "connect: Connection\nrefused");
 	for (int i = 0; i < OUTCOME_STATE_COUNT; i++) {
 		assert_int_equal(outcome_line_read(&rest, span_of(N), &line), 1);
-		assert_true(line.recipient == OUTCOME_ALL && line.state == (enum outcome_state)i);
+		assert_true(line.recipient == OUTCOME_ALL && line.state == (enum outcome_state)i && line.unclear == i % 2);
 		check_word(line.drop, "-");
 	}
 	assert_int_equal(outcome_line_read(&rest, span_of(N), &line), 0);
+	/* The word of this version stands where those before expect what they do not know. */
+	line = sample;
+	line.unclear = true;
+	str_cut(&out, 0);
+	assert_int_equal(outcome_line_write(&out, span_of(N), &line), 0);
+	assert_string_equal(out.data + 11, " 12 3 later 4 1763712345123456 4.4.1 imap:a%20b/%25x - connect:%20Connection%0Arefused unclear\n");
 	str_free(&out);
 }
 
@@ -204,7 +265,7 @@ static void bounded(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(statuses), cmocka_unit_test(values), cmocka_unit_test(wire), cmocka_unit_test(lines),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(statuses), cmocka_unit_test(values), cmocka_unit_test(wire), cmocka_unit_test(notes), cmocka_unit_test(lines),
 	    cmocka_unit_test(torn_and_wrong), cmocka_unit_test(bounded) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
