@@ -155,10 +155,14 @@ fail:
 int
 deferred_file_settle(struct send *s, struct id id, int fd, bool failed)
 {
+	struct file *journal = files_find(&s->files, id.name);
 	char name[ID_TEXT_MAX];
 
 	id_text(id, name);
 	if (fdatasync(fd) < 0 || (failed && place_bury_deferred(s, id) < 0))
+		return -1;
+	/* Where a power cut kept this removal and lost the line that says "moved", the journal would hand the message out anew. */
+	if (journal != NULL && outcomes_sync(s, journal) < 0)
 		return -1;
 	return unlinkat(s->spool.dir[SPOOL_DEFERRED], name, 0);
 }
