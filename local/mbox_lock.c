@@ -8,9 +8,19 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char mark[] = "deaddrop-local ";	/* then the length, a newline */
+#include "clock.h"
 
+static const char mark[] = "deaddrop-local ";	/* then the length, a blank, when the host was started (microseconds since 1970), a newline */
+
+#define NOTE_LENGTH (sizeof mark - 1 + 20 + 1 + 20 + 1)
 #define NOTE_MAX 64
+#define NOTHING ((uint64_t)INT64_MAX)	/* the length before any message is written */
+#define SAME_START CLOCK_SECOND		/* clocks are adjusted */
+
+static uint64_t started(void)
+{
+	return clock_wall() - clock_boot();
+}
 
 static int set_name(struct str *name, const char *file, const char *unique)
 {
@@ -35,21 +45,38 @@ int mbox_lock_note(const struct mbox_lock *lock, uint64_t length)
 
 	if (lock->dot < 0)
 		return 0;
-	if (str_add(&text, mark) < 0 || str_add_decimal(&text, length, 20) < 0 || str_add_char(&text, '\n') < 0 ||
+	if (str_add(&text, mark) < 0 || str_add_decimal(&text, length, 20) < 0 || str_add_char(&text, ' ') < 0 ||
+	    str_add_decimal(&text, started(), 20) < 0 || str_add_char(&text, '\n') < 0 ||
 	    pwrite(lock->dot, text.data, text.len, 0) != (ssize_t)text.len)
 		result = -1;
 	str_free(&text);
 	return result;
 }
 
-/* False: it is not one of ours, or holds nothing yet. */
+/*
+ * False: it is not one of ours.  After a power cut the file may be there with what the disk had of it: NULs, or the length before a message
+ * that was whole in the end, and answered.  So what was noted before the host was started holds no more: nothing is cut off by it, and what
+ * is not whole is left to the repeat of its message.
+ */
 static bool read_note(int fd, uint64_t *length)
 {
+	static const char lost[NOTE_LENGTH];
 	char text[NOTE_MAX];
+	const char *numbers = text + sizeof mark - 1;
 	ssize_t got = pread(fd, text, sizeof text, 0);
-	size_t skip = sizeof mark - 1;
+	uint64_t then, now = started();
 
-	return got == (ssize_t)skip + 21 && !memcmp(text, mark, skip) && !span_decimal((struct span){ text + skip, 20 }, INT64_MAX, length);
+	*length = NOTHING;
+	if (got != (ssize_t)NOTE_LENGTH)
+		return false;
+	if (!memcmp(text, lost, NOTE_LENGTH))
+		return true;
+	if (memcmp(text, mark, sizeof mark - 1) || span_decimal((struct span){ numbers, 20 }, INT64_MAX, length) ||
+	    span_decimal((struct span){ numbers + 21, 20 }, INT64_MAX, &then))
+		return false;
+	if (then > now + SAME_START || now > then + SAME_START)
+		*length = NOTHING;
+	return true;
 }
 
 static bool is_still(int directory, const char *name, int fd)
@@ -88,7 +115,8 @@ static int take_over(struct mbox_lock *lock, const char *name)
 	return result;
 }
 
-/* Written and locked under another name before it gets its own: nobody finds it half made. */
+/* Written and locked under another name before it gets its own: nobody finds it half made.  Its length is set first, for that comes to the
+ * disk with the name, and tells that it is ours. */
 static int make(struct mbox_lock *lock, const char *unique, mode_t mode)
 {
 	int fd;
@@ -98,7 +126,7 @@ static int make(struct mbox_lock *lock, const char *unique, mode_t mode)
 	lock->dot = fd;
 	if (fd < 0)
 		return -1;
-	if (mbox_lock_file(fd) == 1 && !mbox_lock_note(lock, INT64_MAX))
+	if (mbox_lock_file(fd) == 1 && !ftruncate(fd, NOTE_LENGTH) && !mbox_lock_note(lock, NOTHING))
 		return 0;
 	unlinkat(lock->directory, unique, 0);
 	close(fd);

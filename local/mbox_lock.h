@@ -2,9 +2,9 @@
 /*
  * The locks of an mbox file: FILE.lock, and fcntl on the file itself; the latter alone where the directory cannot be written to.  Nothing here waits.
  *
- * Our FILE.lock says how long the file was before the message that is being written.  Who holds it has it locked (fcntl), so that one
- * whose holder died is known at once,
- * and what he left behind is cut off.  Somebody else's is taken for stale when it has not been touched for five minutes.
+ * Our FILE.lock says how long the file was before the message that is being written, and when the host was started.  Who holds it has it
+ * locked (fcntl), so that one whose holder died is known at once, and what he left behind is cut off, unless the host went down with him:
+ * then nobody knows which note the disk kept.  Somebody else's is taken for stale when it has not been touched for five minutes.
  */
 #ifndef DEADDROP_LOCAL_MBOX_LOCK_H
 #define DEADDROP_LOCAL_MBOX_LOCK_H
@@ -18,7 +18,7 @@
 struct mbox_lock {
 	int directory;			/* the caller's */
 	int dot;			/* FILE.lock, open and locked; -1: none */
-	bool recovered;			/* its last holder died: length is what he noted */
+	bool recovered;			/* its last holder died: length is what he noted, or past any file's */
 	uint64_t length;
 };
 

@@ -199,6 +199,8 @@ static void test_locks(void **state)
 	char dir[] = "/tmp/local_mbox.XXXXXX";
 	struct timespec old[2] = { { time(NULL) - MBOX_LOCK_STALE - 60, 0 }, { time(NULL) - MBOX_LOCK_STALE - 60, 0 } };
 	struct mbox_lock first, second;
+	struct stat info;
+	char note[256];
 	int fd, file;
 
 	(void)state;
@@ -218,6 +220,24 @@ static void test_locks(void **state)
 	assert_true(second.recovered);
 	assert_int_equal(second.length, 77);
 	mbox_lock_release(&second, "box");
+	/* what a power cut leaves: the name and the length without the bytes, or a note of the time before */
+	assert_int_equal(mbox_lock_dot(&first, fd, "box", "k1", 0600), 1);
+	assert_int_equal(fstat(first.dot, &info), 0);
+	assert_int_equal(mbox_lock_note(&first, 77), 0);
+	assert_int_equal(pread(first.dot, note, sizeof note, 0), info.st_size);
+	assert_int_equal(ftruncate(first.dot, 0), 0);
+	assert_int_equal(ftruncate(first.dot, info.st_size), 0);
+	close(first.dot);
+	assert_int_equal(mbox_lock_dot(&second, fd, "box", "k2", 0600), 1);
+	assert_true(second.recovered);
+	assert_true(second.length == INT64_MAX);
+	note[info.st_size - 12] = (char)(note[info.st_size - 12] ^ 1);
+	assert_int_equal(pwrite(second.dot, note, (size_t)info.st_size, 0), info.st_size);
+	close(second.dot);
+	assert_int_equal(mbox_lock_dot(&first, fd, "box", "k1", 0600), 1);
+	assert_true(first.recovered);
+	assert_true(first.length == INT64_MAX);
+	mbox_lock_release(&first, "box");
 	/* somebody else's: respected until it is old */
 	file = openat(fd, "box.lock", O_WRONLY | O_CREAT, 0444);
 	assert_int_equal(mbox_lock_dot(&first, fd, "box", "k1", 0600), 0);
