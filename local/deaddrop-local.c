@@ -149,12 +149,15 @@ static int join_group(struct jail *jail, const struct drop *drop, struct str *er
 	return 0;
 }
 
+/* Behind a chroot, where all is mail, the directory above: so a drop's directory that is replaced, or mounted anew, can be used again. */
 static int allow_root(struct sandbox *box, const struct drop *drop, struct str *error)
 {
+	const char *path = drop->above ? drop->above : drop->inside;
+
 	for (size_t i = 0; i < box->path_count; i++)
-		if (!strcmp(box->paths[i].path, drop->inside))
+		if (!strcmp(box->paths[i].path, path))
 			return 0;
-	if (!sandbox_allow(box, drop->inside, SANDBOX_READ | SANDBOX_WRITE))
+	if (!sandbox_allow(box, path, SANDBOX_READ | SANDBOX_WRITE))
 		return 0;
 	str_printf(error, "drop %s: more than %d paths; put several drops below one", drop->name, SANDBOX_PATHS_MAX);
 	return -1;

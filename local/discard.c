@@ -21,12 +21,9 @@ static void discard_deliver(void *state, struct deliver_job **jobs, size_t count
 	}
 }
 
-static const struct drop_option options[] = { { NULL, NULL } };
-
 const struct drop_kind discard_kind = {
 	.name = "discard",
 	.place = DROP_NOWHERE,
-	.options = options,
 	.open = discard_open,
 	.close = discard_close,
 	.deliver = discard_deliver,

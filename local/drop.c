@@ -26,6 +26,7 @@ static void free_one(struct drop *drop)
 	free(drop->name);
 	free(drop->path);
 	free(drop->root);
+	free(drop->above);
 	free(drop->folder);
 	free(drop->unseen);
 	pipe_free_options(drop->pipe);
@@ -40,6 +41,11 @@ void drop_free(struct drop_table *table)
 	}
 	free(table->source);
 	*table = (struct drop_table){ 0 };
+}
+
+static bool has_path(const struct drop_kind *kind)
+{
+	return kind->place == DROP_DIRECTORY || kind->place == DROP_FILE;
 }
 
 static bool name_is_fit(struct span name)
@@ -121,10 +127,22 @@ static int split_path(struct drop *drop)
 	return 0;
 }
 
+static int note_above(struct drop *drop)
+{
+	size_t len = strlen(drop->inside);
+
+	while (len > 1 && drop->inside[len - 1] == '/')
+		len--;
+	while (len > 1 && drop->inside[len - 1] != '/')
+		len--;
+	drop->above = strndup(drop->inside, len);
+	return drop->above ? 0 : -1;
+}
+
 /* What is wrong with the path, or NULL. */
 static const char *place(struct drop *drop, const char *chroot, bool relative)
 {
-	if (drop->kind->place != DROP_DIRECTORY && drop->kind->place != DROP_FILE)
+	if (!has_path(drop->kind))
 		return NULL;
 	if (drop->as_recipient && !strncmp(drop->path, "~/", 2))
 		return drop->path[2] && strcmp(strrchr(drop->path, '/'), "/") ? NULL : "a path behind ~/ was expected";
@@ -137,16 +155,23 @@ static const char *place(struct drop *drop, const char *chroot, bool relative)
 	if (drop->leaf && !*drop->leaf)
 		return "a file's path was expected, not a directory's";
 	drop->inside = jail_inside(chroot, drop->root);
-	return drop->inside ? NULL : "it lies outside the chroot";
+	if (!drop->inside)
+		return "it lies outside the chroot";
+	return chroot && note_above(drop) < 0 ? strerror(ENOMEM) : NULL;
+}
+
+static const struct drop_option *find_in(const struct drop_option *option, const char *name)
+{
+	while (option && option->name && strcmp(option->name, name))
+		option++;
+	return option && option->name ? option : NULL;
 }
 
 static const struct drop_option *find_option(const struct drop_kind *kind, const char *name)
 {
-	const struct drop_option *option = kind->options;
+	const struct drop_option *option = find_in(kind->options, name);
 
-	while (option->name && strcmp(option->name, name))
-		option++;
-	return option->name ? option : NULL;
+	return option || !has_path(kind) ? option : find_in(drop_box_options, name);
 }
 
 static int parse_options(struct drop *drop, const struct conf_node *node, size_t at, struct str *error)
@@ -270,7 +295,7 @@ struct drop *drop_add(struct drop_table *table, const char *name, const struct d
 
 	if (table->chroot && *path != '/')
 		str_printf(&host, "%s/", table->chroot);
-	else if ((kind->place == DROP_FILE || kind->place == DROP_DIRECTORY) && *path != '/')
+	else if (has_path(kind) && *path != '/')
 		str_add(&host, "./");
 	if (!str_add(&host, path))
 		drop = new_drop(name, kind, host.data);

@@ -36,6 +36,7 @@ struct drop {
 	char *path;			/* as it was configured: the host's; or a command; "" where the kind has none */
 	char *root;			/* the host's directory that all of it lies in; NULL for those as recipient, and without a directory */
 	const char *inside;		/* the same behind the chroot; lies in root */
+	char *above;			/* the directory that root lies in, behind the chroot; NULL without one */
 	const char *leaf;		/* the file's name in there; NULL: the folder is it.  Lies in path */
 	char *folder;			/* with "$1" for the argument; NULL: none */
 	bool nested;			/* an argument may have dots */
@@ -77,7 +78,7 @@ struct drop_kind {
 	const char *name;
 	enum drop_place place;
 	bool rereads;			/* wants to read a message more than once: what comes as a stream is put into a file before */
-	const struct drop_option *options;	/* end with a NULL name */
+	const struct drop_option *options;	/* beside drop_box_options, which all with a path have; end with a NULL name.  NULL: none */
 	/* Before the jail, as root or not: makes what is missing.  0, or -1 with error.  NULL: there is nothing to do; so it is with check. */
 	int (*prepare)(const struct drop *drop, const struct drop_owner *owner, struct str *error);
 	/* For --check: looks, and changes nothing.  0, or -1 with error. */
@@ -127,10 +128,7 @@ bool drop_argument(struct span target, struct span *argument);
 int drop_folder(const struct drop *drop, struct span target, struct str *out, struct outcome *why);
 
 /* Options that several kinds share (drop_options.c) */
-int drop_parse_folder(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
-int drop_parse_nested(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
-int drop_parse_group(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
-int drop_parse_mode(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
+extern const struct drop_option drop_box_options[];	/* of every kind that has a directory or a file */
 int drop_parse_as(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
 int drop_parse_least_uid(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);
 int drop_parse_lock(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error);

@@ -8,7 +8,7 @@
 #include "drop_internal.h"
 
 /* What is not the argument must itself be fit for a folder's name: checked with a harmless argument in its place. */
-int drop_parse_folder(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
+static int parse_folder(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
 {
 	const char *at = value->text;
 	bool bad = !*at || *at == '.' || *at == '-' || strchr(at, '/') || strstr(at, "..") || value->len > DROP_FOLDER_MAX;
@@ -23,12 +23,12 @@ int drop_parse_folder(struct drop *drop, const struct conf_node *node, const str
 	return drop->folder ? 0 : conf_error(node, error, "%s", strerror(ENOMEM));
 }
 
-int drop_parse_nested(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
+static int parse_nested(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
 {
 	return conf_bool(value, &drop->nested) < 0 ? conf_error(node, error, "nested: yes or no was expected") : 0;
 }
 
-int drop_parse_group(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
+static int parse_group(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
 {
 	const struct group *group = getgrnam(value->text);
 	uint64_t number;
@@ -43,7 +43,7 @@ int drop_parse_group(struct drop *drop, const struct conf_node *node, const stru
 	return 0;
 }
 
-int drop_parse_mode(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
+static int parse_mode(struct drop *drop, const struct conf_node *node, const struct conf_word *value, struct str *error)
 {
 	if (conf_mode(value, &drop->mode) < 0 || drop->mode & ~(mode_t)0666 || (drop->mode & 0600) != 0600)
 		return conf_error(node, error, "mode: one from 0600 to 0666 was expected, like 0660");
@@ -75,3 +75,13 @@ int drop_parse_lock(struct drop *drop, const struct conf_node *node, const struc
 		return conf_error(node, error, "lock: how long to wait, up to an hour, was expected, like 30s");
 	return 0;
 }
+
+const struct drop_option drop_box_options[] = {
+	{ "folder", parse_folder },
+	{ "nested", parse_nested },
+	{ "group", parse_group },
+	{ "mode", parse_mode },
+	{ "as", drop_parse_as },
+	{ "least-uid", drop_parse_least_uid },
+	{ NULL, NULL },
+};

@@ -56,20 +56,9 @@ static void *files_open(const struct drop_host *host)
 	return single_open(host, &ops);
 }
 
-static const struct drop_option options[] = {
-	{ "folder", drop_parse_folder },
-	{ "nested", drop_parse_nested },
-	{ "group", drop_parse_group },
-	{ "mode", drop_parse_mode },
-	{ "as", drop_parse_as },
-	{ "least-uid", drop_parse_least_uid },
-	{ NULL, NULL },
-};
-
 const struct drop_kind files_kind = {
 	.name = "files",
 	.place = DROP_DIRECTORY,
-	.options = options,
 	.prepare = single_prepare,
 	.check = single_check,
 	.open = files_open,

@@ -13,6 +13,7 @@
 struct folder_cache {
 	struct folder folders[FOLDER_CACHE_MAX];
 	uint64_t count;
+	uint64_t swept;			/* what count was at the last sweep */
 };
 
 /* A directory that was just made, by us, so that nothing is in it yet. */
@@ -263,4 +264,19 @@ void folder_release(struct folder_cache *cache)
 		folder->in_use = folder->seen = folder->dirty = false;
 		folder->sync_error = 0;
 	}
+}
+
+bool folder_sweep(struct folder_cache *cache)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < FOLDER_CACHE_MAX; i++) {
+		struct folder *folder = &cache->folders[i];
+
+		if (folder->drop && !folder->in_use && folder->used <= cache->swept)
+			close_folder(folder);
+		left |= folder->drop != NULL;
+	}
+	cache->swept = cache->count;
+	return left;
 }

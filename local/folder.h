@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The directories of Maildirs: made where they are missing, kept open (64 of them, the least used goes), looked at anew once a batch.
+ * The directories of Maildirs: made where they are missing, kept open for a while (64 of them, the least used goes), looked at anew once a batch.
  * Below the drop's root every step is made by descriptor and follows no link.
  */
 #ifndef DEADDROP_LOCAL_FOLDER_H
@@ -40,6 +40,8 @@ void folder_forget(struct folder *folder);
 /* Syncs new of those that are dirty (sync_error says how it went), and ends the batch: none is in use. */
 void folder_sync(struct folder_cache *cache);
 void folder_release(struct folder_cache *cache);
+/* Between batches: closes those that were not used since the last call, so that nobody is kept from unmounting them.  True: some are left. */
+bool folder_sweep(struct folder_cache *cache);
 
 /* Opens a directory path, making what is missing with the drop's mode and group, synced with its parents.  A descriptor or -1. */
 int folder_make_root(const char *path, const struct drop *drop, const struct drop_owner *owner);

@@ -82,9 +82,26 @@ static void maildir_look_up(void *state, struct deliver_job **jobs, size_t count
 
 /* ---- the kind ---- */
 
+_Static_assert(offsetof(struct maildir, sweep) == 0, "the work is the state");
+
+static enum work_next sweep(struct work *work)
+{
+	struct maildir *m = (struct maildir *)(void *)work;
+
+	m->sweeping = folder_sweep(m->folders);
+	work->due = clock_boot() + MAILDIR_IDLE;
+	return m->sweeping ? WORK_WAIT : WORK_OVER;
+}
+
 static void maildir_deliver(void *state, struct deliver_job **jobs, size_t count)
 {
-	maildir_write(state, jobs, count);
+	struct maildir *m = state;
+
+	maildir_write(m, jobs, count);
+	if (m->sweeping)
+		return;
+	m->sweeping = true;
+	works_add(m->host->works, &m->sweep);
 }
 
 static int maildir_prepare(const struct drop *drop, const struct drop_owner *owner, struct str *error)
@@ -140,6 +157,7 @@ static void *maildir_open(const struct drop_host *host)
 	if (!m)
 		return NULL;
 	m->host = host;
+	m->sweep.step = sweep;
 	m->name = (struct str)STR_INIT(1024);
 	m->trace = (struct str)STR_INIT(TRACE_MAX);
 	m->folders = folder_cache_new();
@@ -149,20 +167,9 @@ static void *maildir_open(const struct drop_host *host)
 	return NULL;
 }
 
-static const struct drop_option options[] = {
-	{ "folder", drop_parse_folder },
-	{ "nested", drop_parse_nested },
-	{ "group", drop_parse_group },
-	{ "mode", drop_parse_mode },
-	{ "as", drop_parse_as },
-	{ "least-uid", drop_parse_least_uid },
-	{ NULL, NULL },
-};
-
 const struct drop_kind maildir_kind = {
 	.name = "maildir",
 	.place = DROP_DIRECTORY,
-	.options = options,
 	.prepare = maildir_prepare,
 	.check = maildir_check,
 	.open = maildir_open,

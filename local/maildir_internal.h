@@ -9,6 +9,7 @@
 #include "maildir.h"
 
 #define MAILDIR_DRAFTS_MAX 256
+#define MAILDIR_IDLE (2 * CLOCK_SECOND)	/* once or twice that without mail, and a folder is closed */
 
 struct maildir_draft {				/* a file that is being written */
 	struct deliver_job *job;
@@ -27,6 +28,8 @@ struct maildir_large {				/* a message that is written in steps */
 };
 
 struct maildir {
+	struct work sweep;
+	bool sweeping;			/* it is in the list of works */
 	const struct drop_host *host;
 	struct folder_cache *folders;
 	struct str name, trace;		/* of the job in hand */

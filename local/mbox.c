@@ -170,12 +170,6 @@ static int parse_quote(struct drop *drop, const struct conf_node *node, const st
 static const struct drop_option options[] = {
 	{ "quote", parse_quote },	/* the first: append has none */
 	{ "lock", drop_parse_lock },
-	{ "folder", drop_parse_folder },
-	{ "nested", drop_parse_nested },
-	{ "group", drop_parse_group },
-	{ "mode", drop_parse_mode },
-	{ "as", drop_parse_as },
-	{ "least-uid", drop_parse_least_uid },
 	{ NULL, NULL },
 };
 

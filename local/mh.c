@@ -218,13 +218,7 @@ static void *mh_open(const struct drop_host *host)
 }
 
 static const struct drop_option options[] = {
-	{ "folder", drop_parse_folder },
-	{ "nested", drop_parse_nested },
 	{ "unseen", parse_unseen },
-	{ "group", drop_parse_group },
-	{ "mode", drop_parse_mode },
-	{ "as", drop_parse_as },
-	{ "least-uid", drop_parse_least_uid },
 	{ NULL, NULL },
 };
 
