@@ -13,6 +13,7 @@
 #include "envelope.h"
 #include "message.h"
 #include "text.h"
+#include "trace.h"
 
 /* Reads until the header is whole, for it is looked at before anything is written; the rest is copied through.  1: the end was reached. */
 static int read_head(struct deliver_job *job, int fd)
@@ -57,6 +58,10 @@ static int read_message(struct deliver_job *job, int fd, struct str *error)
 	if (!job->head.len && ended) {
 		str_add(error, "no message on standard input");
 		return EX_NOINPUT;
+	}
+	if (trace_take_over(job) < 0) {
+		str_add(error, strerror(errno));
+		return EX_TEMPFAIL;
 	}
 	if (!ended) {
 		job->fd = dup(fd);

@@ -121,3 +121,50 @@ int trace_check(struct deliver_job *job)
 	str_free(&more);
 	return result;
 }
+
+/* ---- what the calling system wrote ---- */
+
+static bool is_recipient(const struct deliver_job *job, struct span value)
+{
+	struct str plain = STR_INIT(4096);
+	const char *rcpt = NULL;
+	bool found = false;
+
+	if (!message_unfold(&plain, value))
+		while (!found && (rcpt = deliver_job_next_recipient(job, rcpt)))
+			found = *rcpt && !strcasecmp(rcpt, plain.data);
+	str_free(&plain);
+	return found;
+}
+
+/* False: here begins what it was given. */
+static bool is_callers(const struct deliver_job *job, const struct message_field *field, bool *ours)
+{
+	bool to = span_is_nocase(field->name, "Delivered-To"), path = span_is_nocase(field->name, "Return-Path");
+
+	*ours = (path && !job->no_sender) || (to && is_recipient(job, field->value));
+	return to || path || span_is_nocase(field->name, "X-Original-To") || span_is_nocase(field->name, "Envelope-To") ||
+	    span_is_nocase(field->name, "Delivery-Date");
+}
+
+int trace_take_over(struct deliver_job *job)
+{
+	struct span rest = str_span(&job->head), next = rest;
+	struct str kept = STR_INIT(DELIVER_INLINE_MAX);
+	struct message_field field;
+	bool ours;
+	int result = 0;
+
+	while (!result && message_next(&next, &field) && is_callers(job, &field, &ours)) {
+		if (!ours)
+			result = str_add_span(&kept, field.whole);
+		rest = next;
+	}
+	if (!result && kept.len + rest.len < job->head.len) {
+		result = str_add_span(&kept, rest);
+		if (!result)
+			result = str_set(&job->head, str_span(&kept));
+	}
+	str_free(&kept);
+	return result;
+}

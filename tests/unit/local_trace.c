@@ -103,11 +103,36 @@ static void test_header_in_the_file(void **state)
 	deliver_job_free(job);
 }
 
+static void take_over(const char *head, bool sender, const char *want)
+{
+	struct deliver_job *job = make(head);
+
+	job->no_sender = !sender;
+	assert_int_equal(trace_take_over(job), 0);
+	assert_string_equal(job->head.data, want);
+	deliver_job_free(job);
+}
+
+/* As Postfix, OpenSMTPD and qmail call a delivery program */
+static void test_callers_fields(void **state)
+{
+	(void)state;
+	take_over("Return-Path: <a@b>\nX-Original-To: root\nDelivered-To: FRANK@example.org\nReceived: x\n\ty\nDelivered-To: bob\n\nbody\n", true,
+	    "X-Original-To: root\nReceived: x\n\ty\nDelivered-To: bob\n\nbody\n");
+	take_over("Return-Path: <a@b>\nDelivered-To: frank@example.org\nSubject: x\n\n", false, "Return-Path: <a@b>\nSubject: x\n\n");
+	take_over("Delivered-To: carol\nDelivered-To:\n bob\n\nReturn-Path: x\n", true, "Delivered-To: carol\n\nReturn-Path: x\n");
+	take_over("Subject: x\nReturn-Path: <a@b>\nDelivered-To: bob\n\n", true, "Subject: x\nReturn-Path: <a@b>\nDelivered-To: bob\n\n");
+	take_over("Return-Path: <a@b>\n", true, "");
+	take_over("", true, "");
+	take_over("no header\n", true, "no header\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_loops),
+		cmocka_unit_test(test_callers_fields),
 		cmocka_unit_test(test_hops),
 		cmocka_unit_test(test_header_in_the_file),
 	};
