@@ -108,7 +108,7 @@ clean:
 install uninstall:
 	@service/$@ '$(DESTDIR)' '$(SBINDIR)' '$(BINDIR)' '$(LIBEXECDIR)' '$(MANDIR)' '$(SENDMAILDIR)' '$(B)/bin'
 
--include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/peers -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 .PHONY: all unit tools check demo lint clean install uninstall
 .SECONDARY:

@@ -639,13 +639,98 @@ static void not_root(void **state)
 	str_free(&error);
 }
 
+/* ---- becoming a user whom the request names ---- */
+
+static int add_recipient(struct fixture *f, const char *script, uid_t least_uid, int (*function)(void *arg))
+{
+	char *const argv[] = { (char []){ "/bin/sh" }, (char []){ "-c" }, strdup(script), NULL };
+	char *const env[] = { (char []){ "PATH=/usr/bin:/bin" }, (char []){ "HOME=/nowhere" }, NULL }, *const names[] = { (char []){ "SENDER" }, NULL };
+	const struct keeper_recipient recipient = {
+		.command = { .argv = function != NULL ? NULL : argv, .env = env, .env_names = names }, .function = function, .arg = f, .least_uid = least_uid,
+	};
+	int index = keeper_add_recipient(f->list, &recipient);
+
+	free(argv[2]);
+	assert_true(index >= 0);
+	return index;
+}
+
+static void expect_refused(struct fixture *f, struct keeper *keeper, int index, const char *user, int error)
+{
+	f->seen.started = f->seen.ended = 0;
+	assert_int_equal(keeper_become(keeper, index, user, NULL, got_start, got_end, &f->seen), 0);
+	wait_for(f, 1);
+	assert_int_equal(f->seen.started, 1);
+	if (f->seen.error != error)
+		fail_msg("%s: %s, not %s", user, strerror(f->seen.error), strerror(error));
+}
+
+static void become_to_end(struct fixture *f, struct keeper *keeper, int index, const char *user, char *text, size_t size)
+{
+	expect_refused(f, keeper, index, user, 0);
+	close(f->seen.process.input);
+	if (f->seen.ended == 0)
+		wait_for(f, 1);
+	read_all(f->seen.process.output, text, size);
+}
+
+static int say_who(void *arg)
+{
+	const struct fixture *f = arg;
+	uid_t real, effective, saved;
+
+	return getresuid(&real, &effective, &saved) < 0 || dprintf(1, "%u %u %u %u %s %s", real, effective, saved, getegid(), getenv("HOME"),
+	    access(f->directory, W_OK) < 0 ? "no" : "yes") < 0;
+}
+
+/* Debian's daemon: uid and gid 1, HOME /usr/sbin */
+static void recipients(void **state)
+{
+	static const char *const nobody_else[] = { "", "-x", ".x", "a/b", "../daemon", "a b", "x:y", "\x7f", "+daemon", "no-such-user", "no-such-user+daemon", "daemon2" };
+	static const char script[] = "id -u; id -g; id -G; grep -E '^(Uid|Groups|CapEff)' /proc/self/status; echo $HOME $USER $LOGNAME $EXTENSION; umask; pwd -P";
+	static const char is_daemon[] = "1\n1\n1\nUid:\t1\t1\t1\t1\nGroups:\t1 \nCapEff:\t0000000000000000\n/usr/sbin daemon daemon";
+	struct fixture *f = *state;
+	char text[4096], name[300];
+	int low, high, function;
+	struct keeper *keeper;
+
+	if (geteuid() != 0) {
+		print_message("[  NOTE  ] not root: nothing to see here\n");
+		skip();
+	}
+	low = add_recipient(f, script, 0, NULL);
+	high = add_recipient(f, script, 1000, NULL);
+	function = add_recipient(f, "", 1, say_who);
+	keeper = start_as(f, USER, GROUP);
+	become_to_end(f, keeper, low, "daemon", text, sizeof text);
+	assert_memory_equal(text, is_daemon, sizeof is_daemon - 1);
+	assert_string_equal(text + sizeof is_daemon - 1, "\n0077\n/usr/sbin\n");
+	become_to_end(f, keeper, low, "DAEMON+Lists+x", text, sizeof text);
+	assert_string_equal(text + sizeof is_daemon - 1, " Lists+x\n0077\n/usr/sbin\n");
+	become_to_end(f, keeper, function, "daemon", text, sizeof text);
+	assert_string_equal(text, "1 1 1 1 /usr/sbin no");
+
+	expect_refused(f, keeper, low, "root", EPERM);
+	expect_refused(f, keeper, low, "ROOT+x", EPERM);
+	expect_refused(f, keeper, function, "root", EPERM);
+	expect_refused(f, keeper, low, "nobody", EPERM);
+	expect_refused(f, keeper, high, "daemon", EPERM);
+	expect_refused(f, keeper, high, "daemon+x", EPERM);
+	for (size_t i = 0; i < sizeof nobody_else / sizeof nobody_else[0]; i++)
+		expect_refused(f, keeper, low, nobody_else[i], ESRCH);
+	memset(name, 'a', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	expect_refused(f, keeper, low, name, ESRCH);
+	keeper_stop(keeper);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lists), TEST(clean_environment), TEST(files), TEST(sockets), TEST(commands), TEST(kill_command), TEST(many), TEST(names), TEST(names_not_allowed),
-		TEST(stop_answers_all), TEST(stop_from_callback), TEST(keeper_dies), TEST(hostile_requests), TEST(users), TEST(not_root),
+		TEST(stop_answers_all), TEST(stop_from_callback), TEST(keeper_dies), TEST(hostile_requests), TEST(users), TEST(recipients), TEST(not_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
