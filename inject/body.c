@@ -41,36 +41,31 @@ int body_gather(struct body *b, struct source *source, struct span first, struct
 	return more < 0 ? -1 : 0;
 }
 
-static int write_piece(void *arg, struct span bytes)
-{
-	return submit_write(arg, bytes) < 0 ? 1 : 0;
-}
-
-static int stream(struct source *source, struct submit *submit)
+static int stream(struct source *source, body_sink_fn *sink, void *arg)
 {
 	struct span bytes;
 	int more;
 
 	while ((more = source_read(source, &bytes)) > 0)
-		if (submit_write(submit, bytes) < 0)
+		if (sink(arg, bytes) != 0)
 			return 0;
 	return more;
 }
 
-int body_write(struct body *b, struct source *source, struct submit *submit)
+int body_write(struct body *b, struct source *source, body_sink_fn *sink, void *arg)
 {
-	int r = spill_read(&b->kept, write_piece, submit);
+	int r = spill_read(&b->kept, sink, arg);
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
 	if (b->whole)
 		return 0;
-	submit_write(submit, b->pending);
-	return stream(source, submit);
+	b->passed_on = true;
+	return sink(arg, b->pending) != 0 ? 0 : stream(source, sink, arg);
 }
 
 /* A file from its start: its header is known, so only the body's place is looked for. */
-static int reread(struct source *source, struct submit *submit)
+static int reread(struct source *source, body_sink_fn *sink, void *arg)
 {
 	struct span bytes, rest = { "", 0 };
 	enum split_event event;
@@ -87,11 +82,8 @@ static int reread(struct source *source, struct submit *submit)
 	} while (more >= 0 && event != SPLIT_BODY && event != SPLIT_NO_MEMORY);
 	if (event == SPLIT_NO_MEMORY)
 		errno = ENOMEM;
-	if (event == SPLIT_BODY) {
-		submit_write(submit, bytes);
-		submit_write(submit, rest);
-		more = stream(source, submit);
-	}
+	if (event == SPLIT_BODY && sink(arg, bytes) == 0 && sink(arg, rest) == 0)
+		more = stream(source, sink, arg);
 	split_free(&split);
 	return event == SPLIT_BODY && more >= 0 ? 0 : -1;
 }
@@ -101,7 +93,7 @@ bool body_can_repeat(const struct body *b, const struct source *source)
 	return b->whole || source->seekable;
 }
 
-int body_repeat(struct body *b, struct source *source, struct submit *submit)
+int body_repeat(struct body *b, struct source *source, body_sink_fn *sink, void *arg)
 {
-	return b->whole ? body_write(b, source, submit) : reread(source, submit);
+	return b->whole ? body_write(b, source, sink, arg) : reread(source, sink, arg);
 }

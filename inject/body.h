@@ -9,23 +9,25 @@
 
 #include "source.h"
 #include "spill.h"
-#include "submit.h"
 
 #define BODY_KEPT_MAX (256U * 1024)	/* bytes in memory */
+
+typedef int body_sink_fn(void *arg, struct span bytes);	/* other than 0: no more is wanted */
 
 struct body {
 	struct spill kept;
 	struct span pending;		/* read, but not kept; in the source's buffer */
 	bool whole;			/* all of the input is kept */
+	bool passed_on;			/* what is not kept was read for somebody already */
 };
 
 void body_init(struct body *body);
 void body_free(struct body *body);
 /* first and rest: what was read of the body together with the header.  0, or -1 with errno. */
 int body_gather(struct body *body, struct source *source, struct span first, struct span rest);
-/* 0, also where queue has settled it already; -1 with errno: the body cannot be read. */
-int body_write(struct body *body, struct source *source, struct submit *submit);
+/* 0, also where sink has had enough; -1 with errno: the body cannot be read. */
+int body_write(struct body *body, struct source *source, body_sink_fn *sink, void *arg);
 bool body_can_repeat(const struct body *body, const struct source *source);
-int body_repeat(struct body *body, struct source *source, struct submit *submit);	/* once more from its start; as body_write */
+int body_repeat(struct body *body, struct source *source, body_sink_fn *sink, void *arg);	/* once more from its start; as body_write */
 
 #endif

@@ -19,7 +19,7 @@
 
 enum {
 	SEEN_FROM = 1, SEEN_DATE = 2, SEEN_ID = 4, SEEN_TO = 8, SEEN_RESENT = 16, SEEN_RESENT_FROM = 32, SEEN_RESENT_DATE = 64, SEEN_RESENT_ID = 128,
-	SEEN_RESENT_TO = 256
+	SEEN_RESENT_TO = 256, SEEN_MIME = 512, SEEN_TYPE = 1024, SEEN_ENCODING = 2048
 };
 
 enum { QUALIFY = 1, COLLECT = 2, DROP = 4 };
@@ -38,6 +38,9 @@ static const struct rule rules[] = {
 	{ "Bcc", 0, COLLECT | DROP },
 	{ "Date", SEEN_DATE, 0 },
 	{ "Message-ID", SEEN_ID, 0 },
+	{ "MIME-Version", SEEN_MIME, 0 },
+	{ "Content-Type", SEEN_TYPE, 0 },
+	{ "Content-Transfer-Encoding", SEEN_ENCODING, 0 },
 	{ "Return-Path", 0, DROP },
 	{ "Resent-From", SEEN_RESENT | SEEN_RESENT_FROM, QUALIFY },
 	{ "Resent-Sender", SEEN_RESENT, QUALIFY },
@@ -272,6 +275,21 @@ static int put_list(struct str *out, const struct recipients *listed)
 	return r | str_add_char(out, '\n');
 }
 
+/* Where it is asked for: says of text that it is text, and of what is labelled by half that it is labelled. */
+static int put_mime(struct str *out, unsigned seen, const struct str *charset)
+{
+	int r = 0;
+
+	if (charset->len == 0)
+		return 0;
+	if (!(seen & SEEN_MIME))
+		r |= str_add(out, "MIME-Version: 1.0\n");
+	if (seen & SEEN_TYPE)
+		return r;
+	r |= str_printf(out, "Content-Type: text/plain; charset=%s\n", charset->data);
+	return seen & SEEN_ENCODING ? r : r | str_add(out, "Content-Transfer-Encoding: 8bit\n");
+}
+
 int compose_complete(struct compose *c, struct span author, struct span name, const struct recipients *listed)
 {
 	struct span host = str_span(&c->settings->name);
@@ -294,5 +312,7 @@ int compose_complete(struct compose *c, struct span author, struct span name, co
 		r |= put_date(&c->bottom, "Date: ");
 	if (!resent && !(c->seen & SEEN_ID))
 		r |= put_id(&c->bottom, "Message-ID: ", host);
+	if (!resent)
+		r |= put_mime(&c->bottom, c->seen, &c->settings->mime);
 	return r == 0 ? 0 : fail(c, EX_TEMPFAIL, "cannot complete the header: no memory or no random bits");
 }

@@ -24,9 +24,11 @@ static void occupy_standard_descriptors(void)
 {
 	int fd;
 
-	do
+	do {
 		fd = open("/dev/null", O_WRONLY);
-	while (fd >= 0 && fd <= STDERR_FILENO);
+		if (fd < 0)
+			fd = open("/", O_PATH);		/* in a jail without devices: it can be neither read nor written */
+	} while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
 }
@@ -79,6 +81,16 @@ static int send_mode(const struct options *o, const struct settings *s, struct s
 	return code;
 }
 
+static void keep_unsent(const struct options *o, const struct settings *s, struct str *error)
+{
+	struct handin_result result;
+
+	handin_result_init(&result);
+	handin_keep(o, s, STDIN_FILENO, &result);
+	str_add_span(error, str_span(&result.error));
+	handin_result_free(&result);
+}
+
 static int run(const struct options *o, struct str *out, struct str *error)
 {
 	struct settings settings;
@@ -112,6 +124,8 @@ static int run(const struct options *o, struct str *out, struct str *error)
 		default:
 			code = send_mode(o, &settings, out, error);
 		}
+	else if (o->mode == OPTIONS_SEND && settings.dead_letter)
+		keep_unsent(o, &settings, error);
 	settings_free(&settings);
 	return code;
 }
@@ -124,6 +138,7 @@ int main(int argc, char **argv)
 
 	occupy_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);	/* a reader of our messages that is gone must not change the exit status */
+	signal(SIGXFSZ, SIG_IGN);	/* a limit of file sizes is a full file system to us */
 	code = options_parse(&options, argc, argv, &error);
 	if (code == 0)
 		code = run(&options, &out, &error);

@@ -10,10 +10,13 @@
 #include "author.h"
 #include "body.h"
 #include "compose.h"
+#include "deadletter.h"
 #include "given.h"
 #include "named.h"
+#include "person.h"
 #include "source.h"
 #include "split.h"
+#include "submit.h"
 
 #define TEXT_MAX 4096
 
@@ -30,6 +33,8 @@ struct handin {
 	struct envelope envelope;
 	struct submit *submit;
 	struct body body;
+	struct span piece, rest;	/* of the input: the header's piece at hand, or the body's first one, and what was read behind it */
+	bool headed;			/* the header is complete */
 };
 
 void handin_result_init(struct handin_result *r)
@@ -62,31 +67,32 @@ static int fail_errno(struct handin *h, int code, const char *text)
 
 /* The header */
 
-/* Takes fields until the body begins, whose first bytes are then at the head of *body. */
-static int read_header(struct handin *h, struct span *body, struct span *rest)
+/* Takes fields until the body begins, whose first bytes are then piece and rest. */
+static int read_header(struct handin *h)
 {
 	enum split_event event;
 	int more = 1;
 
-	*rest = (struct span){ "", 0 };
 	for (;;) {
-		event = more > 0 ? split_next(&h->split, rest, body) : split_end(&h->split, body);
+		event = more > 0 ? split_next(&h->split, &h->rest, &h->piece) : split_end(&h->split, &h->piece);
 		switch (event) {
 		case SPLIT_MORE:
-			more = source_read(&h->source, rest);
+			h->piece = (struct span){ "", 0 };
+			more = source_read(&h->source, &h->rest);
 			if (more < 0)
 				return fail_errno(h, EX_IOERR, "cannot read the message from standard input");
 			break;
 		case SPLIT_FIELD:
-			compose_field(&h->compose, *body);
+			compose_field(&h->compose, h->piece);
 			break;
 		case SPLIT_PART:
-			compose_part(&h->compose, *body);
+			compose_part(&h->compose, h->piece);
 			break;
 		case SPLIT_REST:
-			compose_rest(&h->compose, *body);
+			compose_rest(&h->compose, h->piece);
 			break;
 		case SPLIT_BODY:
+			h->headed = true;
 			return 0;
 		case SPLIT_NO_MEMORY:
 			return fail(h, EX_TEMPFAIL, "out of memory");
@@ -185,14 +191,14 @@ static int write_piece(void *arg, struct span bytes)
 }
 
 /* 0, also where queue has settled it already; -1: the header cannot be read again. */
-static int write_header(struct handin *h, struct submit *submit)
+static int write_header(struct handin *h, body_sink_fn *sink, void *arg)
 {
 	int r;
 
-	submit_write(submit, str_span(&h->compose.top));
-	r = spill_read(&h->compose.header, write_piece, submit);
-	submit_write(submit, str_span(&h->compose.bottom));
-	submit_write(submit, (struct span){ "\n", 1 });
+	sink(arg, str_span(&h->compose.top));
+	r = spill_read(&h->compose.header, sink, arg);
+	sink(arg, str_span(&h->compose.bottom));
+	sink(arg, (struct span){ "\n", 1 });
 	return r < 0 ? -1 : 0;
 }
 
@@ -200,14 +206,14 @@ static int replay(void *arg, struct submit *submit)
 {
 	struct handin *h = arg;
 
-	if (!body_can_repeat(&h->body, &h->source) || write_header(h, submit) < 0)
+	if (!body_can_repeat(&h->body, &h->source) || write_header(h, write_piece, submit) < 0)
 		return -1;
-	return body_repeat(&h->body, &h->source, submit);
+	return body_repeat(&h->body, &h->source, write_piece, submit);
 }
 
-static int gather(struct handin *h, struct span body, struct span rest)
+static int gather(struct handin *h)
 {
-	if (body_gather(&h->body, &h->source, body, rest) == 0)
+	if (body_gather(&h->body, &h->source, h->piece, h->rest) == 0)
 		return 0;
 	return fail_errno(h, errno == ENOMEM || errno == EMSGSIZE ? EX_TEMPFAIL : EX_IOERR, "cannot read the message from standard input");
 }
@@ -218,11 +224,74 @@ static int send_message(struct handin *h)
 	if (!h->submit)
 		return fail(h, EX_TEMPFAIL, "out of memory");
 	submit_begin(h->submit, &h->envelope);
-	if (write_header(h, h->submit) < 0)
+	if (write_header(h, write_piece, h->submit) < 0)
 		return fail_errno(h, EX_TEMPFAIL, "cannot read the header back from its temporary file");
-	if (body_write(&h->body, &h->source, h->submit) < 0)
+	if (body_write(&h->body, &h->source, write_piece, h->submit) < 0)
 		return fail_errno(h, EX_IOERR, "cannot read the message's body");
 	return submit_end(h->submit, replay, h, &h->result->id, &h->result->error);
+}
+
+/* What could not be handed in */
+
+static int keep_piece(void *arg, struct span bytes)
+{
+	struct deadletter *letter = arg;
+
+	deadletter_add(letter, bytes);
+	return letter->error;
+}
+
+static int keep_input(struct source *source, struct deadletter *letter)
+{
+	struct span bytes;
+	int more;
+
+	while ((more = source_read(source, &bytes)) > 0)
+		deadletter_add(letter, bytes);
+	return more;
+}
+
+/* As much as can be had of the message.  0 where that is all of it. */
+static int keep_message(struct handin *h, struct deadletter *letter)
+{
+	if (!h->headed && source_rewind(&h->source) == 0)
+		return keep_input(&h->source, letter);
+	if (!h->headed) {
+		spill_read(&h->compose.header, keep_piece, letter);
+		deadletter_add(letter, h->piece);
+		deadletter_add(letter, h->rest);
+		return keep_input(&h->source, letter);
+	}
+	if (write_header(h, keep_piece, letter) < 0)
+		return -1;
+	if (!h->body.passed_on)
+		return body_write(&h->body, &h->source, keep_piece, letter);
+	if (body_can_repeat(&h->body, &h->source))
+		return body_repeat(&h->body, &h->source, keep_piece, letter);
+	spill_read(&h->body.kept, keep_piece, letter);
+	return -1;
+}
+
+static void keep(struct handin *h)
+{
+	struct deadletter letter;
+	struct str login = STR_INIT(TEXT_MAX), home = STR_INIT(TEXT_MAX), *error = &h->result->error;
+	bool whole = false;
+	int r = person_home(&login, &home);
+
+	if (deadletter_open(&letter, home.data, login.data) < 0 || r < 0)
+		r = -1;
+	if (r == 0) {
+		whole = keep_message(h, &letter) == 0;
+		r = deadletter_end(&letter);
+	}
+	if (r == 0)
+		str_printf(error, "; %s is in %s", whole ? "the message" : "as much of the message as could be read", letter.path.data);
+	else
+		str_printf(error, "; nor can it be kept in %s: %s", letter.path.len > 0 ? letter.path.data : "dead.letter", strerror(errno));
+	deadletter_close(&letter);
+	str_free(&login);
+	str_free(&home);
 }
 
 static int name_recipients(struct handin *h)
@@ -253,14 +322,13 @@ static int prepare(struct handin *h, int fd)
 
 static int run(struct handin *h, int fd)
 {
-	struct span body, rest;
 	int code = prepare(h, fd);
 
 	h->compose.collect = h->options->envelope_fd < 0 && (h->options->from_header || (h->named.count == 0 && h->compose.bad.len == 0));
 	if (code == 0)
-		code = read_header(h, &body, &rest);
+		code = read_header(h);
 	if (code == 0)
-		code = gather(h, body, rest);
+		code = gather(h);
 	if (code == 0)
 		code = make_envelope(h);
 	if (code == 0)
@@ -268,24 +336,28 @@ static int run(struct handin *h, int fd)
 	return code == 0 ? send_message(h) : code;
 }
 
-int handin_run(const struct options *options, const struct settings *settings, int fd, struct handin_result *result)
+static struct handin *start(const struct options *options, const struct settings *settings, struct handin_result *result)
 {
 	struct handin *h = calloc(1, sizeof *h);
-	int code;
 
 	if (!h)
-		return EX_TEMPFAIL;
+		return NULL;
 	h->options = options;
 	h->settings = settings;
 	h->result = result;
 	h->given = (struct str)STR_INIT(GIVEN_MAX);
+	h->piece = h->rest = (struct span){ "", 0 };
 	body_init(&h->body);
 	split_init(&h->split);
 	compose_init(&h->compose, settings, false);
 	author_init(&h->author);
 	recipients_init(&h->named);
 	envelope_init(&h->envelope, 2 * RECIPIENTS_BYTES_MAX);
-	code = run(h, fd);
+	return h;
+}
+
+static void end(struct handin *h)
+{
 	submit_free(h->submit);
 	envelope_free(&h->envelope);
 	recipients_free(&h->named);
@@ -296,5 +368,26 @@ int handin_run(const struct options *options, const struct settings *settings, i
 	str_free(&h->given);
 	source_close(&h->source);
 	free(h);
+}
+
+int handin_run(const struct options *options, const struct settings *settings, int fd, struct handin_result *result)
+{
+	struct handin *h = start(options, settings, result);
+	int code = h ? run(h, fd) : EX_TEMPFAIL;
+
+	if (code != 0 && settings->dead_letter && h && h->source.raw)
+		keep(h);
+	if (h)
+		end(h);
 	return code;
+}
+
+void handin_keep(const struct options *options, const struct settings *settings, int fd, struct handin_result *result)
+{
+	struct handin *h = start(options, settings, result);
+
+	if (h && source_open(&h->source, fd, options->ignore_dots, options->dot) == 0)
+		keep(h);
+	if (h)
+		end(h);
 }

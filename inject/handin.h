@@ -17,7 +17,9 @@ struct handin_result {
 
 void handin_result_init(struct handin_result *result);
 void handin_result_free(struct handin_result *result);
-/* 0: the message is on stable storage.  Otherwise a sysexits code. */
+/* 0: the message is on stable storage.  Otherwise a sysexits code; error says where the message is now, if the settings want a dead.letter. */
 int handin_run(const struct options *options, const struct settings *settings, int fd, struct handin_result *result);
+/* For settings that are broken: the message goes to dead.letter at once, which is added to error. */
+void handin_keep(const struct options *options, const struct settings *settings, int fd, struct handin_result *result);
 
 #endif

@@ -30,7 +30,8 @@ static void become(const char *program, char **argv)
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	char *slash;
 
-	signal(SIGPIPE, SIG_DFL);	/* main ignores it */
+	signal(SIGPIPE, SIG_DFL);	/* main ignores them */
+	signal(SIGXFSZ, SIG_DFL);
 	if (n > 0) {
 		self[n] = '\0';
 		slash = strrchr(self, '/');

@@ -129,6 +129,8 @@ static const struct {
 	{ "envelope-fd", "N", TAKEN(take_envelope_fd), "read sender and recipients from descriptor N as qmail-queue does" },
 	{ "subtract", NULL, SET(subtract), "with -t: recipients in arguments are left out, not added" },
 	{ "dot", NULL, SET(dot), "a line with one dot ends the message; \"..\" at a line's start loses a dot" },
+	{ "mime", "CHARSET", KEPT(mime), "add MIME-Version and Content-Type where they are missing: text of this character set (none)" },
+	{ "dead-letter", NULL, SET(dead_letter), "append what cannot be handed in to dead.letter in the home directory" },
 	{ "verbose", NULL, SET(verbose), "print the message's id (-v)" },
 	{ "help", NULL, TAKEN(take_help), "print this" },
 	{ "version", NULL, TAKEN(take_version), "print the version" },

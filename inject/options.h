@@ -20,12 +20,14 @@ struct options {			/* the strings are argv's */
 	bool ignore_dots;		/* -i, -oi */
 	bool dot;			/* --dot */
 	bool verbose;
+	bool dead_letter;		/* --dead-letter */
 	const char *sender;		/* -f, -r; NULL: none */
 	const char *full_name;		/* -F */
 	const char *notify;		/* -N */
 	const char *ret;		/* -R */
 	const char *envid;		/* -V */
 	const char *body;		/* -B */
+	const char *mime;		/* --mime: a character set; NULL: not given */
 	const char *socket, *admin, *config, *wait;	/* NULL: not given */
 	const char *flush_id;		/* -qIid; NULL: all */
 	int envelope_fd;		/* -1: none */

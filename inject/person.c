@@ -43,13 +43,27 @@ static struct passwd *find_account(uid_t uid)
 	return pw ? pw : getpwuid(uid);
 }
 
+static int put_login(struct str *login, const struct passwd *pw)
+{
+	return pw && pw->pw_name[0] != '\0' ? str_add(login, pw->pw_name) : str_printf(login, "uid%lu", (unsigned long)getuid());
+}
+
+int person_home(struct str *login, struct str *home)
+{
+	struct passwd *pw = find_account(getuid());
+
+	if (put_login(login, pw) < 0)
+		return -1;
+	return pw && pw->pw_dir ? str_add(home, pw->pw_dir) : 0;
+}
+
 int person_find(struct str *login, struct str *full_name)
 {
 	struct passwd *pw = find_account(getuid());
 
-	if (!pw || pw->pw_name[0] == '\0')
-		return str_printf(login, "uid%lu", (unsigned long)getuid());
-	if (str_add(login, pw->pw_name) < 0)
+	if (put_login(login, pw) < 0)
 		return -1;
+	if (!pw || pw->pw_name[0] == '\0')
+		return 0;
 	return person_full_name(full_name, span_of(pw->pw_gecos ? pw->pw_gecos : ""), span_of(pw->pw_name));
 }

@@ -9,6 +9,8 @@
 #include "conf.h"
 #include "host.h"
 
+#define CHARSET_MAX 40
+
 static struct span word(const struct conf_node *node)
 {
 	return (struct span){ node->words[1].text, node->words[1].len };
@@ -91,10 +93,43 @@ static int set_qualify(void *arg, const struct conf_node *node, struct str *erro
 	return conf_bool(&node->words[1], &s->qualify) < 0 ? conf_error(node, error, "expected yes or no") : 0;
 }
 
+static int set_dead_letter(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct settings *s = arg;
+	bool wanted;
+
+	if (conf_bool(&node->words[1], &wanted) < 0)
+		return conf_error(node, error, "expected yes or no");
+	s->dead_letter = s->dead_letter || wanted;		/* the option may ask for it, too */
+	return 0;
+}
+
+/* A character set's name, as a parameter of Content-Type takes it unquoted. */
+static bool is_charset(struct span name)
+{
+	size_t i;
+
+	for (i = 0; i < name.len; i++) {
+		char c = name.data[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("-_.:+", c))))
+			return false;
+	}
+	return name.len > 0 && name.len <= CHARSET_MAX;
+}
+
+static int set_mime(void *arg, const struct conf_node *node, struct str *error)
+{
+	if (!is_charset(word(node)))
+		return conf_error(node, error, "expected a character set such as utf-8");
+	return keep(&((struct settings *)arg)->mime, node, error);
+}
+
 static const struct conf_verb verbs[] = {
 	{ "socket", 1, 1, false, set_socket }, { "admin", 1, 1, false, set_admin }, { "name", 1, 1, false, set_name },
 	{ "wait", 1, 1, false, set_wait }, { "from", 1, 1, false, set_from }, { "sender", 1, 1, false, set_sender },
-	{ "to", 1, 1, false, set_to }, { "qualify", 1, 1, false, set_qualify }, { NULL, 0, 0, false, NULL },
+	{ "to", 1, 1, false, set_to }, { "qualify", 1, 1, false, set_qualify },
+	{ "mime", 1, 1, false, set_mime }, { "dead-letter", 1, 1, false, set_dead_letter }, { NULL, 0, 0, false, NULL },
 };
 
 /* Only the default file may be missing: one that was named was meant. */
@@ -121,7 +156,7 @@ int settings_load(struct settings *s, const struct options *o, struct str *error
 	int code;
 
 	*s = (struct settings){ STR_INIT(SETTINGS_TEXT_MAX), STR_INIT(SETTINGS_TEXT_MAX), STR_INIT(SETTINGS_TEXT_MAX),
-	    STR_INIT(SETTINGS_TEXT_MAX), SETTINGS_WAIT, SETTINGS_FROM_ADD, SETTINGS_TO_UNDISCLOSED, true };
+	    STR_INIT(SETTINGS_TEXT_MAX), SETTINGS_WAIT, SETTINGS_FROM_ADD, SETTINGS_TO_UNDISCLOSED, true, o->dead_letter, STR_INIT(CHARSET_MAX) };
 	if (str_add(&s->socket, SETTINGS_SOCKET) < 0 || str_add(&s->admin, SETTINGS_ADMIN) < 0)
 		return EX_OSERR;
 	code = load_file(s, o->config, error);
@@ -133,6 +168,10 @@ int settings_load(struct settings *s, const struct options *o, struct str *error
 	}
 	if (o->wait && conf_duration_text(o->wait, &s->wait) < 0) {
 		str_printf(error, "--wait takes a duration such as 30s or 5m, not %s", o->wait);
+		return EX_USAGE;
+	}
+	if (o->mime && (!is_charset(span_of(o->mime)) || str_set(&s->mime, span_of(o->mime)) < 0)) {
+		str_printf(error, "--mime takes a character set such as utf-8, not %s", o->mime);
 		return EX_USAGE;
 	}
 	if (s->name.len == 0 && host_mail_name(&s->name) < 0) {
@@ -148,4 +187,5 @@ void settings_free(struct settings *s)
 	str_free(&s->admin);
 	str_free(&s->name);
 	str_free(&s->sender);
+	str_free(&s->mime);
 }

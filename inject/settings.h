@@ -4,6 +4,7 @@
  *
  *	socket PATH		admin PATH		wait DURATION		name MAILNAME
  *	from leave|add|replace	sender ADDRESS		to undisclosed|list|leave	qualify yes|no
+ *	mime CHARSET		dead-letter yes|no
  */
 #ifndef DEADDROP_SETTINGS_H
 #define DEADDROP_SETTINGS_H
@@ -26,6 +27,8 @@ struct settings {
 	enum settings_from from;	/* what happens to the From field: add one that is missing, never touch, always ours */
 	enum settings_to to;		/* what stands in for a To that is missing */
 	bool qualify;			/* bare addresses in header fields */
+	bool dead_letter;		/* what cannot be handed in is appended to dead.letter */
+	struct str mime;		/* the character set of text that is not labelled; empty: MIME fields are the caller's business */
 };
 
 /* 0, or a sysexits code with error set.  settings_free in either case. */

@@ -135,6 +135,16 @@ pass_over_silent(struct send *s, struct mail *m, const struct bounce_list *list)
 	return 0;
 }
 
+/* RFC 3461, 4.3: a report of delays and deliveries alone gives back the header, whatever RET says. */
+static bool
+tells_failure(const struct bounce_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->all[i].action == BOUNCE_FAILED)
+			return true;
+	return false;
+}
+
 static int
 write_report(struct send *s, const struct source *source, struct bounce_list *list, struct id id, bool held)
 {
@@ -143,7 +153,7 @@ write_report(struct send *s, const struct source *source, struct bounce_list *li
 	struct bounce_report report = {
 		.host = str_span(&s->config.plan.host), .to = record->sender, .envid = record_attribute(record->attributes, "envid"),
 		.about = record->id, .id = id, .arrival = record->arrival, .now = clock_wall(), .until = list->until,
-		.recipients = list->all, .count = list->count,
+		.recipients = list->all, .count = list->count, .whole = tells_failure(list),
 	};
 	int result = -1;
 

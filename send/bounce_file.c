@@ -43,7 +43,7 @@ bounce_file_original(struct send *s, const struct source *source, struct str *ou
 {
 	struct span head = source->body;
 
-	*whole = !span_is(record_attribute(source->record.attributes, "ret"), "hdrs")
+	*whole = *whole && !span_is(record_attribute(source->record.attributes, "ret"), "hdrs")
 	    && !span_is(record_attribute(source->record.attributes, "ret"), "HDRS")
 	    && source->record.body_len <= s->config.bounce.largest;
 	if (*whole)

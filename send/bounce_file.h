@@ -8,7 +8,8 @@
 
 #define BOUNCE_HELD "until its message tells of it"	/* the reason of the line that holds it */
 
-/* Appends the message that is given back: all of it where the sender wants that and it is small enough.  0 or -1 with errno */
+/* Appends the message that is given back: its header, or, where *whole, the sender wants it and it is small enough, all of it, which *whole then says.
+ * 0 or -1 with errno */
 int bounce_file_original(struct send *s, const struct source *source, struct str *out, bool *whole);
 /* Writes and renames deferred/ID durably; the report's id is its name.  held: until it is released.  0 or -1 with errno. */
 int bounce_file_write(struct send *s, const struct bounce_report *report, uid_t uid, bool held);

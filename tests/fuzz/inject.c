@@ -192,7 +192,7 @@ static void look_at_given(struct span text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct settings settings = { STR_INIT(100), STR_INIT(100), STR_INIT(100), STR_INIT(100), 0, SETTINGS_FROM_ADD, SETTINGS_TO_UNDISCLOSED, true };
+	struct settings settings = { STR_INIT(100), STR_INIT(100), STR_INIT(100), STR_INIT(100), 0, SETTINGS_FROM_ADD, SETTINGS_TO_UNDISCLOSED, true, false, STR_INIT(100) };
 	struct str error = STR_INIT(65536);
 	struct options options;
 	char *copy = malloc(size + 1), *at = copy, *argv[WORDS + 2] = { "sendmail" };
@@ -210,6 +210,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	settings.from = flags & 4 ? SETTINGS_FROM_REPLACE : flags & 8 ? SETTINGS_FROM_LEAVE : SETTINGS_FROM_ADD;
 	settings.to = flags & 16 ? SETTINGS_TO_LIST : flags & 32 ? SETTINGS_TO_LEAVE : SETTINGS_TO_UNDISCLOSED;
 	settings.qualify = !(flags & 64);
+	if (flags & 128)
+		str_add(&settings.mime, "utf-8");
 	if (options_parse(&options, argc, argv, &error) == 0)
 		look_at_envelope(&options, &settings);
 	options_free(&options);
@@ -217,6 +219,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		look_at_message((struct span){ at, (size_t)(copy + size - at) }, flags, step, &settings);
 	str_free(&settings.name);
 	str_free(&settings.sender);
+	str_free(&settings.mime);
 	str_free(&error);
 	free(copy);
 	return 0;

@@ -26,7 +26,7 @@ static void set_up(struct run *r, const int *acts)
 {
 	fake_start(&r->fake, acts);
 	r->settings = (struct settings){ STR_INIT(4096), STR_INIT(4096), STR_INIT(4096), STR_INIT(4096), SECOND, SETTINGS_FROM_ADD,
-	    SETTINGS_TO_UNDISCLOSED, true };
+	    SETTINGS_TO_UNDISCLOSED, true, .mime = STR_INIT(40) };
 	str_add(&r->settings.socket, r->fake.path);
 	str_add(&r->settings.name, "host.example");
 	handin_result_init(&r->result);

@@ -206,20 +206,23 @@ static int load(struct settings *s, const char *text, struct str *error)
 
 static void test_settings(void **state)
 {
-	static const char *const bad[] = { "from never\n", "sender 'a b'\n", "name a@b\n", "wait soon\n", "qualify maybe\n", "to me\n", "bogus x\n", "socket\n" };
+	static const char *const bad[] = { "from never\n", "sender 'a b'\n", "name a@b\n", "wait soon\n", "qualify maybe\n", "to me\n", "bogus x\n", "socket\n",
+	    "mime a;b\n", "mime ''\n", "dead-letter maybe\n" };
 	struct options none = { .config = "/nonexistent/file" };
 	struct str error = STR_INIT(4096);
 	struct settings s;
 	size_t i;
 
 	(void)state;
-	assert_int_equal(load(&s, "# x\nsocket /q\nadmin /a\nname m.example\nwait 5m\nfrom replace\nsender r@x\nto list\nqualify no\n", &error), 0);
+	assert_int_equal(load(&s, "# x\nsocket /q\nadmin /a\nname m.example\nwait 5m\nfrom replace\nsender r@x\nto list\nqualify no\n"
+	    "mime utf-8\ndead-letter yes\n", &error), 0);
 	assert_string_equal(s.socket.data, "/q");
 	assert_string_equal(s.admin.data, "/a");
 	assert_string_equal(s.name.data, "m.example");
 	assert_string_equal(s.sender.data, "r@x");
 	assert_true(s.wait == 300 * UINT64_C(1000000));
-	assert_true(s.from == SETTINGS_FROM_REPLACE && s.to == SETTINGS_TO_LIST && !s.qualify);
+	assert_true(s.from == SETTINGS_FROM_REPLACE && s.to == SETTINGS_TO_LIST && !s.qualify && s.dead_letter);
+	assert_string_equal(s.mime.data, "utf-8");
 	settings_free(&s);
 	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		str_cut(&error, 0);
