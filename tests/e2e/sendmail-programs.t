@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Programs of Debian that mail, as root and as an ordinary user, with our sendmail at /usr/sbin/sendmail, through the real chain.  They run in a copy of this host's
-# file system that is thrown away (an overlay in a mount namespace of our own), so that nothing on the host is changed.  What service/packages does
+# file system that is thrown away (an overlay in namespaces of our own for mounts and processes), so that nothing on the host is changed or left running.  What service/packages does
 # not install is unpacked there from Debian's archive, where that can be reached.
-if [ "$(id -u)" = 0 ] && [ -z "${SENDMAIL_PROGRAMS-}" ] && unshare -m true 2>/dev/null; then
-	SENDMAIL_PROGRAMS=1 exec unshare -m --propagation private sh "$0"
+if [ "$(id -u)" = 0 ] && [ -z "${SENDMAIL_PROGRAMS-}" ] && unshare -m -p -f --mount-proc true 2>/dev/null; then
+	SENDMAIL_PROGRAMS=1 exec unshare -m --propagation private -p -f --kill-child --mount-proc sh "$0"
 fi
 . "$(dirname "$0")/lib.sh"
 need_root
@@ -73,12 +73,12 @@ each() {
 	done
 }
 
-# cron first: it wakes at the next full minute, while the others run
+# @reboot is what cron runs as soon as it starts: no minute has to pass, and its mail is made as for any other job.
 start_cron() {		# start_cron BINARY
-	echo '* * * * * root echo token-cron-root; echo .; echo behind the dot' > "$root/etc/cron.d/deaddrop-test"
-	echo '* * * * * echo token-cron-tester' > "$root/var/spool/cron/crontabs/tester"
+	echo '@reboot root echo token-cron-root; echo .; echo behind the dot' > "$root/etc/cron.d/deaddrop-test"
+	echo '@reboot echo token-cron-tester' > "$root/var/spool/cron/crontabs/tester"
 	chown $uid "$root/var/spool/cron/crontabs/tester"; chmod 0600 "$root/var/spool/cron/crontabs/tester"
-	rm -f "$root/etc/cron.d/"[!d]* "$root/run/crond.pid" "$root/var/spool/cron/crontabs/"[!t]*
+	rm -f "$root/etc/cron.d/"[!d]* "$root/run/crond.pid" "$root/run/crond.reboot" "$root/run/cron.reboot" "$root/var/spool/cron/crontabs/"[!t]*
 	: > "$root/etc/crontab"
 	chroot "$root" "$1" -f > "$scratch/cron.log" 2>&1 < /dev/null &
 	cron_pid=$!
@@ -215,7 +215,7 @@ else
 fi
 
 is_cron() {
-	for who in root tester; do arrives "token-cron-$who" "$1 delivers as $who" 130 && like "$(cat "$message")" '^From: .*Cron' "with cron's own header, as $who"; done
+	for who in root tester; do arrives "token-cron-$who" "$1 delivers as $who" 30 && like "$(cat "$message")" '^From: .*Cron' "with cron's own header, as $who"; done
 	like "$(cat "$(with_text token-cron-root)")" '^behind the dot$' "$1: all of the output"
 }
 if [ -n "$cron_pid" ]; then
