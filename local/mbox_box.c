@@ -46,9 +46,9 @@ void mbox_box_free(struct mailbox *box)
 		at = &(*at)->next;
 	*at = box->next;
 	mbox_find_end(&box->find);
-	if (box->state != take_locks || !box->lock.recovered)
+	if (!box->stuck && (box->state != take_locks || !box->lock.recovered))
 		mbox_lock_release(&box->lock, box->name.data);
-	close_fd(&box->lock.dot);	/* with its name left there, for what a dead holder noted still has to be done */
+	close_fd(&box->lock.dot);	/* with its name left there, for what it notes still has to be done */
 	close_fd(&box->fd);
 	close_fd(&box->directory);
 	str_free(&box->name);
@@ -123,12 +123,16 @@ static int write_all(struct mailbox *box)
 	return 0;
 }
 
+/* What cannot be cut off now is cut off by the next who takes the lock, which stays; until then nothing is written behind it. */
 static void roll_back(struct mailbox *box, int error)
 {
 	if (ftruncate(box->fd, (off_t)box->length) < 0)
-		error = errno;
+		box->stuck = true;
 	box->end = box->length;
 	trouble(box, box->at, error);
+	for (size_t i = box->at + 1; box->stuck && i < box->count; i++)
+		if (!box->over[i])
+			trouble(box, i, error);
 }
 
 /* A piece of the job in hand.  True: it has ended. */
@@ -158,7 +162,7 @@ static void begin_job(struct mailbox *box)
 	if (mbox_find_found(&box->find, job)) {
 		outcome_set(&job->result, OUTCOME_DONE, "2.0.0", "found in %s", box->drop->name);
 		box->over[box->at] = true;
-	} else if (mbox_lock_note(&box->lock, box->length) < 0) {
+	} else if (mbox_room(box) < 0 || mbox_lock_note(&box->lock, box->length) < 0) {
 		trouble(box, box->at, errno);
 	} else {
 		mbox_render_begin(&box->render, job, style_of(box));

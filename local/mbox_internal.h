@@ -29,6 +29,8 @@ struct mailbox {			/* a file, and the jobs of a batch that lead there */
 	uint64_t base;			/* the file's length before us */
 	uint64_t length;		/* where the message in hand begins */
 	uint64_t end;			/* what has been written */
+	uint64_t reserved;		/* there is room up to here */
+	bool stuck;			/* a part of a message could not be cut off again */
 	size_t at;			/* the job in hand */
 	bool writing;
 	struct mbox_render render;
@@ -42,5 +44,8 @@ struct mailbox {			/* a file, and the jobs of a batch that lead there */
 enum work_next mbox_box_step(struct work *work);
 void mbox_box_begin(struct mailbox *box);	/* name and directory are set */
 void mbox_box_free(struct mailbox *box);
+
+/* Sees to it that there is room for the job in hand, and for those behind it if it can be.  0, or -1 with errno (mbox_room.c). */
+int mbox_room(struct mailbox *box);
 
 #endif

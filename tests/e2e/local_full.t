@@ -7,69 +7,13 @@ command -v python3 >/dev/null 2>&1 || plan_skip "no python3"
 bin=${LOCAL_BIN:-$bin} tools=${LOCAL_TOOLS:-$tools}
 job=$tools/e2e/local_job
 d=$scratch
-mkdir "$d/box"
+box=$d/box; mkdir "$box"
 pid=''
+. "$(dirname "$0")/local_full.sh"
 chain_cleanup() { [ -z "$pid" ] || kill $pid 2>/dev/null; umount "$d/box" 2>/dev/null; }
-cat > "$d/local.conf" <<-END
-	drop maildir maildir $d/box/maildir
-	drop mbox    mbox    $d/box/mbox
-	drop append  append  $d/box/append
-	drop mh      mh      $d/box/mh
-	drop files   files   $d/box/files
-END
-{ printf 'Received: by host with local\n id 1-1;\nSubject: one\n\n'; seq 1 40000; echo end; } > "$d/message"
-printf 'Received: by host with local\n id 1-2;\nSubject: small\n\nx\nend\n' > "$d/small"
-visible() { case $1 in
-	maildir) find "$d/box/maildir/new" "$d/box/maildir/cur" -type f ;;
-	mh) find "$d/box/mh" -type f -name '[0-9]*' ;;
-	files) find "$d/box/files" -type f ! -name '.*' ;;
-	*) echo "$d/box/$1" ;; esac; }
-whole() { visible $1 | while read -r f; do [ ! -s "$f" ] || [ "$(tail -n 2 "$f" | grep -c '^end$')" = 1 ] || echo "$f"; done; }
-copies() { visible $1 | xargs -r grep -h '^Subject: one' 2>/dev/null | wc -l; }
-
-# fill KIND: deliveries until there is no room, then with every number of blocks free
-fill() {
-	: > "$d/answers"
-	for n in $(seq 1 60); do
-		"$job" -n $n "$d/local.ctrl" $1 root frank < "$d/message" > "$d/answer"; cat "$d/answer" >> "$d/answers"
-		grep -q '^K' "$d/answer" || break
-	done
-	like "$(cat "$d/answer")" "^Z 0 (4\.3\.1|4\.2\.2)" "$2, $1: a message that has no room is told later"
-	is "$(whole $1)" '' "no part of it can be seen"
-	is "$(copies $1)" "$(grep -c '^K' "$d/answers")" "those before it are there"
-}
-edge() {		# with few blocks left
-	dd if=/dev/zero of="$d/box/filler" bs=1k 2>/dev/null
-	for free in 0 4 8 12 16 24 40 80 200; do
-		size=$(stat -c %s "$d/box/filler"); truncate -s $((size > free * 1024 ? size - free * 1024 : 0)) "$d/box/filler"
-		for kind in maildir mbox append mh files; do
-			"$job" -n $((free + 500)) "$d/local.ctrl" $kind root frank < "$d/message" > "$d/answer"
-			grep -qE '^(K|Z 0 4\.)' "$d/answer" || echo "$free $kind: $(cat "$d/answer")"
-			"$job" -n $((free + 900)) "$d/local.ctrl" $kind root frank < "$d/small" > "$d/answer"
-			grep -qE '^(K|Z 0 4\.)' "$d/answer" || echo "$free $kind: $(cat "$d/answer")"
-			whole $kind
-		done
-		dd if=/dev/zero of="$d/box/filler" bs=1k 2>/dev/null
-	done > "$d/wrong" 2>&1
-	is "$(cat "$d/wrong")" '' "$1: with few blocks left every answer is done or later, and nothing partial can be seen"
-	rm "$d/box/filler"
-	for kind in maildir mbox append mh files; do
-		rm -rf "$d/box/maildir/new/"* "$d/box/mh/"[0-9]* "$d/box/files/"*; : > "$d/box/mbox"; : > "$d/box/append"
-		like "$("$job" -u -n 500 "$d/local.ctrl" $kind root frank < "$d/message")" '^K' "$kind: it arrives when there is room"
-	done
-	is "$(cd "$d/box"; find . -name '*.lock*' -o -path '*/tmp/*' -o -name ',*' -o -path '*/files/.*' | tr '\n' ' ')" '' "nothing is left of the attempts"
-}
 begin() { rm -f "$d/local.ctrl"; "$bin/deaddrop-local" $1 --config "$d/local.conf" --in "$d/local.ctrl" 2>> "$d/log" & pid=$!; wait_for 5 test -S "$d/local.ctrl"; }
 end() { kill $pid; wait $pid 2>/dev/null; pid=''; umount "$d/box"; }
-run() {
-	begin
-	for kind in maildir mbox append mh files; do
-		fill $kind $1
-		rm -rf "$d/box/maildir/new/"* "$d/box/mh/"[0-9]* "$d/box/files/"*; : > "$d/box/mbox"; : > "$d/box/append"
-	done
-	edge $1
-	end
-}
+run() { begin; fill_all $1; end; }
 if mount -t tmpfs -o size=4m none "$d/box" 2>/dev/null; then run tmpfs; else skip "no tmpfs can be mounted"; fi
 truncate -s 6M "$d/image"
 if mkfs.ext4 -q -F -m 0 -O ^has_journal "$d/image" 2>/dev/null && mount -o loop "$d/image" "$d/box" 2>/dev/null; then run ext4; else skip "no ext4 can be mounted"; fi
@@ -79,7 +23,7 @@ if command -v strace >/dev/null 2>&1 && strace -o /dev/null true 2>/dev/null; th
 	tracing() { grep -q 'TracerPid:.[1-9]' /proc/$pid/status; }
 	for kind in maildir mbox append mh files; do
 		: > "$d/wrong"; tries=0
-		for call in openat write writev pwrite64 copy_file_range fsync linkat renameat2 mkdirat ftruncate; do
+		for call in openat write writev pwrite64 copy_file_range fallocate fsync linkat renameat2 mkdirat ftruncate; do
 			for error in EDQUOT EIO; do
 				n=1
 				while [ $n -le 6 ]; do
@@ -108,5 +52,16 @@ if command -v strace >/dev/null 2>&1 && strace -o /dev/null true 2>/dev/null; th
 		done
 		is "$(cat "$d/wrong")" '' "$kind: EDQUOT and EIO at every call ($tries tries)"
 	done
+	# Some file systems refuse even to cut off when they are full: then the mailbox stays locked until it has been done
+	begin --sandbox=off
+	strace -f -p $pid -o "$d/trace" -e inject=pwrite64:error=EDQUOT:when=4+ -e inject=ftruncate:error=EDQUOT 2>/dev/null & tracer=$!
+	wait_for 5 tracing
+	like "$("$job" -n 8000 "$d/local.ctrl" mbox root frank < "$d/message")" '^Z 0 4\.2\.2' "mbox: what cannot be written whole and not be cut off is later"
+	[ -s "$d/box/mbox" ] && [ -e "$d/box/mbox.lock" ]; ok $? "and stays locked"
+	kill $pid; wait $pid 2>/dev/null; wait $tracer 2>/dev/null; begin
+	like "$("$job" -n 8001 "$d/local.ctrl" mbox root frank < "$d/small")" '^K 0 2\.0\.0 mbox at 0' "until somebody cuts it off"
+	like "$("$job" -n 8000 "$d/local.ctrl" mbox root frank < "$d/message")" '^K' "and it is repeated"
+	is "$(grep -c '^From ' "$d/box/mbox") $(copies mbox) $(whole mbox)$(ls "$d/box" | grep lock)" '2 1 ' "both are there, whole and once"
+	kill $pid; wait $pid 2>/dev/null; pid=''
 else skip "no strace"; fi
 done_testing
