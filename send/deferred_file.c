@@ -152,17 +152,32 @@ fail:
 	return -1;
 }
 
+/*
+ * Where a crash kept the removal of a file here and lost the line in outcome/ that says that the message moved, the journal would hand it out
+ * anew.  So that line is durable first; and where a process before did not live to write it, it is written before the journal's reader gets there.
+ */
+static int
+make_move_durable(struct send *s, struct id id)
+{
+	struct file *journal = files_find(&s->files, id.name);
+
+	if (journal == NULL)
+		return 0;
+	if (journal->old && !journal->read_done && (id.index & ID_BOUNCE) == 0 && journal->next_index <= id.index) {
+		if (outcomes_note_moved(s, journal, id.index, false) < 0)
+			return -1;
+		reader_forget(s, journal);	/* it reads the lines again */
+	}
+	return outcomes_sync(s, journal);
+}
+
 int
 deferred_file_settle(struct send *s, struct id id, int fd, bool failed)
 {
-	struct file *journal = files_find(&s->files, id.name);
 	char name[ID_TEXT_MAX];
 
 	id_text(id, name);
-	if (fdatasync(fd) < 0 || (failed && place_bury_deferred(s, id) < 0))
-		return -1;
-	/* Where a power cut kept this removal and lost the line that says "moved", the journal would hand the message out anew. */
-	if (journal != NULL && outcomes_sync(s, journal) < 0)
+	if (fdatasync(fd) < 0 || (failed && place_bury_deferred(s, id) < 0) || make_move_durable(s, id) < 0)
 		return -1;
 	return unlinkat(s->spool.dir[SPOOL_DEFERRED], name, 0);
 }
