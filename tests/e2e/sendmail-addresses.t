@@ -11,7 +11,7 @@ number = 0
 # What deaddrop(7) has to say: a word of the sentence, by the name used below.
 DEVIATIONS = {'bare': 'without a domain', 'dots': 'a..b', 'backslash': 'backslash outside quotes', 'labels': 'hyphen', 'commas': 'comma is missing',
               'blanks': 'CR or LF', 'literals': 'domain literal', 'controls': 'control characters', 'domain': 'letters, digits', 'utf-8': 'UTF-8',
-              'one label': 'one label', 'quotes': 'keeps its quotes', 'unclosed': 'not closed'}
+              'one label': 'one label', 'quotes': 'keeps its quotes', 'unclosed': 'not closed', 'paths': 'far!user', 'empty': 'nothing before or behind'}
 # isemail's verdict is the other way round for these
 ISEMAIL = {'bare': [2, 17, 18], 'dots': [15, 16], 'backslash': [20], 'labels': [30, 31, 35, 102], 'utf-8': [160], 'domain': [161], 'controls': [124, 125, 134, 138, 139],
            'literals': [63, 64, 65, 66, 67, 69, 70, 73, 74, 76, 78, 80, 82, 83, 84, 112, 115, 116, 117, 120, 121, 159],
@@ -19,6 +19,9 @@ ISEMAIL = {'bare': [2, 17, 18], 'dots': [15, 16], 'backslash': [20], 'labels': [
 NULLMAILER = {'missing domain': 'one label', 'escaped specials': 'quotes'}
 POSTFIX = {'"': 'unclosed', '"wietse venema': 'unclosed', 'wietse@[stuff': 'unclosed', 'wietse@["stuff]': 'literals',
            '"wietse venema"@porcupine.org ("wietse ) venema")': 'unclosed', '"wietse venema"@porcupine.org ( ("wietse ) venema") )': 'unclosed'}
+
+REWRITTEN = {'!': 'paths', 'a!': 'paths', '!b': 'paths', 'a!b': 'paths', '%': 'paths', 'a%': 'paths', '%b': 'paths', 'a%b': 'paths', '@': 'empty', 'a@': 'empty',
+             'a@.': 'empty', 'a@b': 'one label', 'a@b.': 'labels'}
 
 
 def ok(good, name, why=''):
@@ -106,4 +109,17 @@ if os.path.exists(path):
     with open(path, encoding='utf-8') as f:
         quoted = re.findall(r"(?m)^'(.*)' quoted '(.*)'$", f.read())
     ok(all(verify(q, 'name.test')[0] == [q] for u, q in quoted if u), 'what Postfix quotes stays as it is', str(quoted))
+path = os.path.join(SHARED, 'addr-postfix', 'global__rewrite_clnt.ref')
+if os.path.exists(path):
+    with open(path, encoding='utf-8') as f:
+        rules = re.findall(r'(?m)^rule +local\naddress +(.*)\nresult +(.*)\n', f.read())
+    differ = [a for a, theirs in rules if verify(a, 'MYDOMAIN') != ([theirs], False)]
+    ok(sorted(differ) == sorted(REWRITTEN) and len(rules) == 13, 'Postfix rewrites more than we do', str(differ))
+path = os.path.join(SHARED, 'addr-postfix', 'global__mail_addr_crunch.ref')
+if os.path.exists(path):
+    with open(path, encoding='utf-8') as f:
+        theirs = re.findall(r'(?m)^\|(.*)\|$', f.read().split('external to external, without extension')[1].split('====')[0])
+    ok(verify('foo@example.com, "foo bar"@example.com, foo+ext@example.com', 'name.test') == (theirs, False), 'a list that Postfix takes apart', str(theirs))
+ok(all(d in DEVIATIONS for known in (ISEMAIL, NULLMAILER.values(), POSTFIX.values(), REWRITTEN.values()) for d in known), 'each difference has a name')
+ok(not set(DEVIATIONS) - used, 'and a vector of our own', str(set(DEVIATIONS) - used))
 print('1..%d' % number)
