@@ -39,10 +39,11 @@ static int check(int fd, off_t *size)
 	if (fstat(fd, &st) < 0)
 		return -1;
 	*size = st.st_size;
-	if (S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink == 1)
-		return 0;
-	errno = EPERM;
-	return -1;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1) {
+		errno = EPERM;
+		return -1;
+	}
+	return st.st_size == 0 ? fchmod(fd, 0600) : 0;		/* a new one, whatever the umask is */
 }
 
 static void flush(struct deadletter *d)

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RAW (32U * 1024)
+#define WAIT_FIRST 1000000	/* nanoseconds between looks at a descriptor that does not block */
+#define WAIT_MOST 50000000
 
 int source_open(struct source *s, int fd, bool ignore_dots, bool dot)
 {
@@ -42,6 +45,24 @@ void source_close(struct source *s)
 	s->raw = s->out = NULL;
 }
 
+/* A read that may have to wait although the caller made the descriptor a non-blocking one, which is its own business: it is shared with it. */
+static ssize_t read_waiting(int fd, char *to, size_t size)
+{
+	struct timespec pause = { 0, WAIT_FIRST };
+	ssize_t n;
+
+	for (;;) {
+		n = read(fd, to, size);
+		if (n >= 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK))
+			return n;
+		if (errno == EINTR)
+			continue;
+		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < WAIT_MOST)
+			pause.tv_nsec *= 2;
+	}
+}
+
 int source_read(struct source *s, struct span *bytes)
 {
 	ssize_t n;
@@ -49,9 +70,7 @@ int source_read(struct source *s, struct span *bytes)
 	*bytes = (struct span){ s->out, 0 };
 	if (s->over || s->repair.ended)
 		return 0;
-	do
-		n = read(s->fd, s->raw, RAW);
-	while (n < 0 && errno == EINTR);
+	n = read_waiting(s->fd, s->raw, RAW);
 	if (n < 0)
 		return -1;
 	if (n > 0) {

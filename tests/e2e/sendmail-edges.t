@@ -47,6 +47,20 @@ printf "$message" | public -v root >&- 2> "$scratch/err"; is $? 0 "-v and standa
 printf "$message" | public -v root > /dev/full 2> "$scratch/err"; is $? 0 "or full"; next "-v with /dev/full"
 printf "$message" | (trap '' PIPE; public -v root) | true; next "with a reader that is gone"; is "$body" 'token of the message' "a reader that is gone does no harm"
 
+"$scratch/sendmail" --out "$chain/public.ctrl" root < / 2> "$scratch/err"; is "$? $(grep -c 'Is a directory' "$scratch/err")" '74 1' "standard input is a directory: 74, and why"
+python3 - "$scratch/sendmail" "$chain/public.ctrl" <<'TXT'
+import os, subprocess, sys, time
+r, w = os.pipe()
+os.set_blocking(r, False)
+p = subprocess.Popen([sys.argv[1], '--out', sys.argv[2], 'root'], stdin=r)
+for piece in b'Subject: slow\n', b'\ntoken of ', b'the message\n':
+    time.sleep(0.2)
+    os.write(w, piece)
+os.close(w)
+sys.exit(p.wait(20))
+TXT
+is $? 0 "a pipe that does not block, and comes slowly"; next "a pipe that does not block"; is "$body" 'token of the message' "arrives whole"
+
 # A terminal
 cat > "$scratch/terminal.py" <<'TXT'
 import os, pty, sys, time
@@ -130,6 +144,24 @@ printf "$plain" | configured -fuser root; next "-fuser"; is "$from" '<user@name.
 printf "$plain" | configured -f '<a@' root 2> "$scratch/err"; is "$? $(grep -c 'is no address: passed over' "$scratch/err")" '0 1' "-f with what is no address: passed over, with a warning"
 next "-f '<a@'"; is "$from" "<$login@name.test.invalid>" "the login is the sender"
 
+# The mail name: configuration, /etc/mailname, host name
+if [ "$(id -u)" = 0 ] && unshare -m -u true 2>/dev/null; then
+	[ -e /etc/mailname ] && place=/etc/mailname || place=''
+	elsewhere() { unshare -m -u sh -c 'hostname host.test.invalid; [ -z "$1" ] || mount --bind "$2" "$1"; shift 2; exec "$@"' sh "$place" "$scratch/mailname" "$scratch/sendmail" --out "$chain/public.ctrl" "$@"; }
+	echo mailname.test.invalid > "$scratch/mailname"
+	printf "$plain" | elsewhere --config "$conf" root; next name; is "$from" "<$login@name.test.invalid>" "the mail name is that of the configuration"
+	if [ -n "$place" ]; then
+		printf "$plain" | elsewhere --config /dev/null root; next name; is "$from" "<$login@mailname.test.invalid>" "or that of /etc/mailname"
+	else
+		skip "/etc/mailname: this host has none"
+	fi
+	: > "$scratch/mailname"
+	printf "$plain" | elsewhere --config /dev/null root; next name; is "$from" "<$login@host.test.invalid>" "or the host name"
+	is "$(field Message-ID | sed 's/.*@//')" 'host.test.invalid>' "in Message-ID as well"
+else
+	skip "mail names: needs root, for a host name that is not yours"
+fi
+
 # Qualifying, and the stand-in for To
 bare='From: joe\nTo: root, "A B" <x>, (c) y@z.example\nReply-To: ops\nSubject: s\n\nx\n'
 configure; printf "$bare" | configured root; next qualify
@@ -185,6 +217,7 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
 	printf "$message" | public --dead-letter root; is "$? $(wc -c < "$letter")" "0 $before" "what is handed in is not kept there"; next "--dead-letter"
 	(ulimit -f 100; big | at_home --dead-letter root) 2> "$scratch/err"; is "$? $(wc -c < "$letter")" "75 $before" "no room: the file is as it was"
 	like "$(cat "$scratch/err")" 'nor can it be kept in .*dead.letter: File too large' "and that is said"
+	rm "$letter"; (umask 0777; printf "$message" | at_home --dead-letter root 2> /dev/null); is "$(stat -c %a "$letter")" 600 "the mode is 0600 with any umask"
 	mkdir "$scratch/other"; : > "$scratch/other/file"
 	for trap in 'ln -s "$scratch/other/file" "$letter"' 'ln "$scratch/other/file" "$letter"' 'mkfifo "$letter"' 'mkdir "$letter"' ': > "$letter"; chown 65534 "$letter"' 'ln -s /nowhere/x "$letter"'; do
 		rm -rf "$letter"; eval "$trap"
