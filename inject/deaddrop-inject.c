@@ -133,6 +133,7 @@ static int run(const struct options *o, struct str *out, struct str *error)
 int main(int argc, char **argv)
 {
 	struct str out = STR_INIT(1024U * 1024), error = STR_INIT(TEXT_MAX);
+	char no_memory[] = "sendmail: out of memory\n";	/* where there is none for a better text */
 	struct options options;
 	int code;
 
@@ -143,6 +144,8 @@ int main(int argc, char **argv)
 	if (code == 0)
 		code = run(&options, &out, &error);
 	put_out(STDOUT_FILENO, &out);
+	if (code != 0 && error.len == 0)
+		put_out(STDERR_FILENO, &(struct str){ .data = no_memory, .len = sizeof no_memory - 1 });
 	complain(&options, &error);
 	options_free(&options);
 	str_free(&out);

@@ -124,9 +124,8 @@ printf "$plain" | configured -f me@example.org root; next sender; is "$from" '<f
 is "$(field From)" fixed@example.net "and is the From that is added"
 printf "$plain" | configured -r me@example.org root; next sender; is "$from" '<fixed@example.net>' "and over -r"
 printf "$plain" | configured root; next sender; is "$from" '<fixed@example.net>' "and over the login"
-for null in "-f <>" "-f|" "-r <>" "-f<>"; do
-	IFS='|'; set -- $null; IFS=' '; [ "$null" != '-f|' ] && set -- $1 || set -- -f ''
-	printf "$plain" | configured "$@" root; next "$null"; is "$from" '<>' "a null sender ($null) stays null"
+for null in "-f '<>'" "-f ''" "-r '<>'" "'-f<>'"; do
+	printf "$plain" | eval "configured $null root"; next "$null"; is "$from" '<>' "a null sender ($null) stays null"
 done
 configure 'sender fixed@example.net' 'from replace'
 printf "$with" | configured -f me@example.org root; next both
@@ -257,6 +256,25 @@ ends "16 MB of memory" 0 limited -v\ 16384 "$s" $o root
 ends "256 KB of stack" 0 limited -s\ 256 "$s" $o root
 ends "no core, no processes" 0 limited -u\ 0 "$s" $o root
 big | limited -f\ 1 "$s" $o root 2> "$scratch/err"; is $? 0 "a long message where no file may grow is passed on as it comes"; next "a long message"; is "$(wc -c < "$scratch/body")" 404020 "all of it"
+printf 'To: @@, <<a@b>, "open\nCc: ;;:\nSubject: s\n\ntoken of the message\n' > "$scratch/odd"
+public root < "$scratch/odd" 2> "$scratch/err"; is "$? $(cat "$scratch/err")" '0 ' "fields that hold no addresses do not matter where arguments name the recipient"
+next "odd fields"; is "$(field To)" '@@, <<a@b>, "open' "and stay as they are"
+# However little memory there is, it is the whole message or none, and a line that says why
+{ printf 'Subject: little\nTo: root\n\n'; head -c 700000 /dev/zero | tr '\0' x | fold -w 99; } > "$scratch/little"
+size=$(sed '1,/^$/d' "$scratch/little" | wc -c) taken=0 wrong=0
+for kilobytes in $(seq 2520 60 4200) 16384; do
+	cat "$scratch/little" | limited -v\ $kilobytes "$s" $o -t 2> "$scratch/err"; code=$?
+	case $code in
+	0) taken=$((taken + 1)) ;;
+	71|75) [ "$(grep -c . "$scratch/err")" = 1 ] || wrong=$((wrong + 1)) ;;
+	127|137) : ;;		# it cannot even be loaded
+	*) wrong=$((wrong + 1)) ;;
+	esac
+done
+is $wrong 0 "2.5 to 4.2 MB of memory, and 16: taken, or refused with 71 or 75 and a line ($taken taken)"
+wait_for 10 arrived_are $taken; ok $? "what is taken arrives"
+is "$(for f in "$inbox"/new/*; do sed '1,/^$/d' "$f" | wc -c; done | sort -u)" "$size" "each time the whole of it"
+rm -f "$inbox"/new/*
 ends "an argument of 100,000 bytes" 65 "$s" $o "$(head -c 100000 /dev/zero | tr '\0' a)"
 ends "an empty argument alone: no recipient" 64 "$s" $o ''
 ends "an empty argument among others" 0 "$s" $o '' root ''
