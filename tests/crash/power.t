@@ -7,7 +7,7 @@ when the spool is empty each message that had been accepted is in its mailboxes,
 
 A recovery is logged too, and cut again.
 
-POWER_CUTS=N cuts (150; half as many more with stages that are killed, and a share for each of the other file systems); POWER_FS="ext4
+POWER_CUTS=N cuts (100; half as many more with stages that are killed, and a share for each of the other file systems); POWER_FS="ext4
 xfs btrfs": those that have a mkfs here; POWER_SEED=N: the same
 choice again, of another run's log; POWER_KEEP=1 keeps what failed."""
 import collections, concurrent.futures, errno, os, random, re, shutil, signal, struct, subprocess, sys, tempfile, threading, time
@@ -15,7 +15,7 @@ import collections, concurrent.futures, errno, os, random, re, shutil, signal, s
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get('POWER_BIN', os.path.join(TOP, 'build', 'bin'))
 DISK = os.path.join(TOP, 'build', 'tests', 'crash', 'disk')
-CUTS = int(os.environ.get('POWER_CUTS', '150'))
+CUTS = int(os.environ.get('POWER_CUTS', '100'))
 SECONDS = float(os.environ.get('POWER_SECONDS', '4'))
 SEED = int(os.environ.get('POWER_SEED', str(random.SystemRandom().randrange(1 << 30))))
 WORKERS = int(os.environ.get('POWER_WORKERS', '16'))
@@ -534,6 +534,19 @@ def skip(why):
     sys.exit(0)
 
 
+def why_not(scratch):
+    """Whether loop devices and FUSE are to be had: the reason, or None."""
+    directory = tempfile.mkdtemp(dir=scratch)
+    try:
+        recording = Recording(fresh_image(directory, 'probe', 'ext4'), os.path.join(directory, 'rec'))
+        recording.mount(FILESYSTEMS['ext4'][2])
+        recording.close()
+    except OSError as e:
+        return str(e).split('\n')[0]
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def main():
     if os.geteuid() != 0:
         skip('needs root')
@@ -550,6 +563,11 @@ def main():
     scratch = tempfile.mkdtemp(prefix='deaddrop-test.', dir='/tmp')
     # An earlier end by a signal must not leave the memory in use: the file system ends with the name space.
     run('mount', '-t', 'tmpfs', '-o', 'size=75%,mode=755', 'power', scratch)
+    why = why_not(scratch)
+    if why:
+        unmount(scratch)
+        os.rmdir(scratch)
+        skip('no disk of our own can be mounted here: ' + why)
     chosen = os.environ.get('POWER_FS', 'ext4 xfs btrfs').split()
     diag('seed %d' % SEED)
     begun = time.monotonic()
