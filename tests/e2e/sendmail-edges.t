@@ -189,6 +189,13 @@ is "$(field Content-Type)" 'text/plain; charset=iso-8859-1' "--mime asks for it 
 printf 'Resent-To: root\nSubject: s\n\nx\n' | configured --mime utf-8 -t; next mime; is "$(field MIME-Version)" '' "a message sent on is left as it is"
 printf "$plain" | configured --mime 'a; b' root 2> /dev/null; is $? 64 "what is no character set: 64"
 
+# The sample says what holds without it, or works as it stands
+sed 's/^#\([a-z][a-z-]* \)/\1/' "$top/service/conf/inject.conf" > "$scratch/sample"
+public --config "$top/service/conf/inject.conf" -bv root > /dev/null; is $? 0 "the sample of inject.conf is one"
+printf "$plain" | public --config "$scratch/sample" root; is $? 0 "so it is with all its lines in force"; next sample
+is "$from $(field To) $(field Content-Type)" '<host@example.org> undisclosed-recipients:; text/plain; charset=utf-8' "and they do what they say"
+is "$(grep -c . "$scratch/sample") $(grep -cE '^(name|wait|sender|from|to|qualify|mime|dead-letter) ' "$scratch/sample")" "$(grep -c . "$top/service/conf/inject.conf") 8" "all of them are there"
+
 # dead.letter: only where it is asked for
 if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
 	mkdir "$scratch/home"
