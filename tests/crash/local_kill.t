@@ -90,7 +90,7 @@ once() {
 	return $killed
 }
 # What changes something, in the short run, with another message between the kill and the repeat; LOCAL_ALL=1 takes more calls and both ways.
-calls='openat writev pwrite64 copy_file_range fsync linkat renameat2 unlinkat' ways=2:-f
+calls='openat writev pwrite64 copy_file_range fallocate fsync linkat renameat2 unlinkat' ways=2:-f
 [ -z "${LOCAL_ALL-}" ] || { calls="$calls close fcntl write sync_file_range ftruncate sendmsg mkdirat"; ways='1: 2:-f'; }
 for kind in ${LOCAL_KINDS:-maildir mbox append mh files}; do
 	: > "$d/wrong"

@@ -174,6 +174,18 @@ if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
 	"$job" -c 60 "$d/local.ctrl" inbox root frank < "$d/message" > /dev/null
 	pkill -P $pid 2>/dev/null; wait $pid 2>/dev/null; pid=''
 	calls=$(grep -c syncfs "$d/trace"); [ "$calls" -ge 1 ] && [ "$calls" -le 20 ]; ok $? "one syncfs a batch ($calls for 60 messages)"
+	# waiting together: one sync for each message, and few for the directory; a large one is copied within the kernel; file systems that cannot rename without replacing
+	tracing() { grep -q 'TracerPid:.[1-9]' "/proc/$pid/status"; }
+	traced() { rm -f "$d/local.ctrl"; "$bin/deaddrop-local" --sandbox=off --config "$d/local.conf" --in "$d/local.ctrl" 2>> "$d/log" & pid=$!; strace -f -qq -p $pid -o "$d/trace" "$@" 2>/dev/null & tracer=$!; wait_for 5 tracing; }
+	end_traced() { kill $pid; wait $pid 2>/dev/null; wait $tracer 2>/dev/null; pid=''; }
+	traced -e trace=fsync; "$job" -c 60 -n 88000 "$d/local.ctrl" inbox root frank < "$d/message" > /dev/null; end_traced
+	calls=$(grep -c fsync "$d/trace"); [ "$calls" -ge 61 ] && [ "$calls" -le 80 ]; ok $? "$calls syncs for 60 messages that wait together"
+	cp "$d/large" "$d/message"; traced -e trace=copy_file_range; for k in inbox mh files; do put_large=$("$job" -f -n 88100 "$d/local.ctrl" $k root frank < "$d/message"); like "$put_large" '^K' "$k: a large message, traced"; done; end_traced; cp "$d/small" "$d/message"
+	[ "$(grep -c 'copy_file_range.*= [1-9]' "$d/trace")" -ge 3 ]; ok $? "is copied by copy_file_range"
+	traced -e inject=renameat2:error=EINVAL
+	for k in inbox files; do like "$("$job" -n 88200 "$d/local.ctrl" $k root frank < "$d/message")" '^K 0 2\.0\.0 (inbox/new|files)/' "$k: where files cannot be renamed without replacing they are linked"; done
+	end_traced
+	is "$(find "$d/box/maildir/tmp" -type f -name '*88200-*' -o -path "$d/box/files/.*" | wc -l) $(find "$d/box/maildir/new" "$d/box/files" -type f -name '17*88200-*' | wc -l)" '0 2' "and have one name"
 fi
 
 # By hand

@@ -95,6 +95,18 @@ lock ours "deaddrop-local 99999999999999999999
 mkdir "$d/box/boxes/dir.lock"; rmdir "$d/box/boxes/dir"; like "$(put mbox/dir frank)" '^Z 0 4\.' "a directory in place of the lock"
 ln -s "$d/$bob/file" "$d/box/boxes/sym.lock"; like "$(put mbox/sym frank)" '^Z 0 4\.' "a link in place of the lock"; is "$(cat "$d/$bob/file")" precious "is not followed"
 
+# Locks of fcntl, and a writer who is slow
+hold() { python3 -c 'import fcntl, sys, time; f = open(sys.argv[1], "r+b"); fcntl.lockf(f, fcntl.LOCK_EX); print("held", flush=True); time.sleep(float(sys.argv[2]))' "$1" "$2" > "$d/held" & racer=$!; wait_for 5 test -s "$d/held"; }
+put mbox/held frank > /dev/null; hold "$d/box/boxes/held" 20; before=$(date +%s)
+like "$(put mbox/held frank)" '^Z 0 4\.2\.0' "an mbox file that somebody has locked by fcntl for too long"; [ $(($(date +%s) - before)) -lt 5 ]; ok $? "is later, in time"
+is "$(ls "$d/box/boxes" | grep -c 'held.lock')" 0 "and no dot lock is left"; { kill $racer; wait $racer; } 2> /dev/null
+: > "$d/held"; hold "$d/box/boxes/held" 0.5; like "$(put mbox/held frank)" '^K' "for a moment: it is waited for"; wait $racer
+printf 'unseen: 1\n' > "$d/box/mh/.mh_sequences"; chown nobody "$d/box/mh/.mh_sequences"; : > "$d/held"; hold "$d/box/mh/.mh_sequences" 20
+like "$(put mh frank)" '^K' "MH: sequences that somebody has locked"; is "$(cat "$d/box/mh/.mh_sequences")" 'unseen: 1' "are left as they are"; { kill $racer; wait $racer; } 2> /dev/null; racer=''
+( cat "$d/message"; head -c 300000 /dev/zero | tr '\0' 'x' | fold -w 70; sleep 3; echo end ) | "$bin/deaddrop-local" --mbox "$d/slow" & slow=$!
+sleep 1; before=$(date +%s); "$bin/deaddrop-local" --mbox "$d/slow" < "$d/message"; is "$? $(($(date +%s) - before < 2))" '0 1' "no lock is held while a message is still coming"
+wait $slow; is "$(grep -c '^From ' "$d/slow") $(grep -c '^x*end$' "$d/slow")" '2 1' "and both are there"
+
 # Names
 options='-n 4200'; put maildir frank > "$d/a1"; kill $pid; wait $pid; begin; first=$pid; put maildir frank > "$d/a2"; options=''
 like "$(cat "$d/a2")" '^K 0 2\.0\.0 already there: maildir/new/' "the same key again: the message is there once"
