@@ -124,25 +124,28 @@ int trace_check(struct deliver_job *job)
 
 /* ---- what the calling system wrote ---- */
 
-static bool is_recipient(const struct deliver_job *job, struct span value)
+struct taken { bool recipients[DELIVER_RECIPIENTS_MAX]; };	/* each has one field at most: a second is an earlier delivery's */
+
+static bool take_recipient(const struct deliver_job *job, struct span value, struct taken *taken)
 {
 	struct str plain = STR_INIT(4096);
 	const char *rcpt = NULL;
 	bool found = false;
 
 	if (!message_unfold(&plain, value))
-		while (!found && (rcpt = deliver_job_next_recipient(job, rcpt)))
-			found = *rcpt && !strcasecmp(rcpt, plain.data);
+		for (size_t n = 0; !found && (rcpt = deliver_job_next_recipient(job, rcpt)); n++)
+			if (*rcpt && !taken->recipients[n] && !strcasecmp(rcpt, plain.data))
+				found = taken->recipients[n] = true;
 	str_free(&plain);
 	return found;
 }
 
 /* False: here begins what it was given. */
-static bool is_callers(const struct deliver_job *job, const struct message_field *field, bool *ours)
+static bool is_callers(const struct deliver_job *job, const struct message_field *field, struct taken *taken, bool *ours)
 {
 	bool to = span_is_nocase(field->name, "Delivered-To"), path = span_is_nocase(field->name, "Return-Path");
 
-	*ours = (path && !job->no_sender) || (to && is_recipient(job, field->value));
+	*ours = (path && !job->no_sender) || (to && take_recipient(job, field->value, taken));
 	return to || path || span_is_nocase(field->name, "X-Original-To") || span_is_nocase(field->name, "Envelope-To") ||
 	    span_is_nocase(field->name, "Delivery-Date");
 }
@@ -151,11 +154,12 @@ int trace_take_over(struct deliver_job *job)
 {
 	struct span rest = str_span(&job->head), next = rest;
 	struct str kept = STR_INIT(DELIVER_INLINE_MAX);
+	struct taken taken = { 0 };
 	struct message_field field;
 	bool ours;
 	int result = 0;
 
-	while (!result && message_next(&next, &field) && is_callers(job, &field, &ours)) {
+	while (!result && message_next(&next, &field) && is_callers(job, &field, &taken, &ours)) {
 		if (!ours)
 			result = str_add_span(&kept, field.whole);
 		rest = next;

@@ -18,7 +18,7 @@ int trace_put_one(struct str *out, const struct deliver_job *job, size_t n);
  * result says later. */
 int trace_check(struct deliver_job *job);
 /* By hand: takes from the head of the header what the calling system wrote of this very delivery, for it is no earlier one's and is
- * written anew: Return-Path where the sender is known, Delivered-To of a recipient of the job.  0 or -1 ENOMEM. */
+ * written anew: Return-Path where the sender is known, one Delivered-To of each recipient of the job.  0 or -1 ENOMEM. */
 int trace_take_over(struct deliver_job *job);
 
 #endif

@@ -440,10 +440,13 @@ static void test_by_hand(void **state)
 	assert_content(f, name, "Return-Path: <>\nDelivered-To: frank\nSubject: x\r\n\r\nbody\r\n");
 	assert_int_equal(unlink(path_of(f, name)), 0);
 	assert_int_equal(by_hand(f, "Subject: x\n\n", NULL, NULL), EX_OK);
-	assert_int_equal(by_hand(f, "Delivered-To: frank\n\n", NULL, "frank"), EX_DATAERR);
+	assert_int_equal(by_hand(f, "Delivered-To: frank\nSubject: the caller's own\n\n", NULL, "frank"), EX_OK);
+	assert_int_equal(by_hand(f, "Delivered-To: frank\nDelivered-To: frank\n\n", NULL, "frank"), EX_DATAERR);
+	assert_int_equal(by_hand(f, "Delivered-To: frank\nReceived: by x\nDelivered-To: frank\n\n", NULL, "frank"), EX_DATAERR);
+	assert_int_equal(by_hand(f, "Received: by x\nDelivered-To: frank\n\n", NULL, "frank"), EX_DATAERR);
 	assert_int_equal(by_hand(f, "", NULL, "frank"), EX_NOINPUT);
 	assert_int_equal(by_hand(f, "x\n", "bad\nsender", "frank"), EX_DATAERR);
-	assert_int_equal(entries(f, "hand/new"), 1);
+	assert_int_equal(entries(f, "hand/new"), 2);
 }
 
 static void test_names(void **state)

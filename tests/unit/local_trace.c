@@ -123,6 +123,7 @@ static void test_callers_fields(void **state)
 	take_over("Delivered-To: carol\nDelivered-To:\n bob\n\nReturn-Path: x\n", true, "Delivered-To: carol\n\nReturn-Path: x\n");
 	take_over("Subject: x\nReturn-Path: <a@b>\nDelivered-To: bob\n\n", true, "Subject: x\nReturn-Path: <a@b>\nDelivered-To: bob\n\n");
 	take_over("Return-Path: <a@b>\n", true, "");
+	take_over("Delivered-To: bob\nDelivered-To: Bob\nDelivered-To: frank@example.org\n\n", true, "Delivered-To: Bob\n\n");
 	take_over("", true, "");
 	take_over("no header\n", true, "no header\n");
 }
