@@ -82,16 +82,14 @@ touch "$d/box/mh/0007" "$d/box/mh/99999999999999999999" "$d/box/mh/-5" "$d/box/m
 
 # Locks that others left
 lock() { printf '%s' "$2" > "$d/box/boxes/$1.lock"; chown nobody "$d/box/boxes/$1.lock"; }
+note() { printf 'deaddrop-local %s %020d\n' "$1" "$(python3 -c 'import time; print(int((time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)) * 1e6))')" > "$d/box/boxes/ours.lock"; chown nobody "$d/box/boxes/ours.lock"; }
 lock pid 2147483646; like "$(put mbox/pid frank)" '^Z 0 4\.2\.0' "a dot lock by a pid that is dead, but fresh: it may be another host's"
 lock host "4711@elsewhere.example"; like "$(put mbox/host frank)" '^Z 0 4\.2\.0' "another host's"
 touch -d '6 minutes ago' "$d/box/boxes/pid.lock" "$d/box/boxes/host.lock"
 like "$(put mbox/pid frank)$(put mbox/host frank)" '^K.*' "both are stale after five minutes"; is "$(ls "$d/box/boxes" | grep -c lock)" 0 "and gone"
-lock ours "deaddrop-local 00000000000000000000
-"; like "$(put mbox/ours frank)" '^K' "one of ours whose holder is dead"; is "$(grep -c '^From ' "$d/box/boxes/ours")" 1 "is taken over at once"
-lock ours "deaddrop-local 00000000000000000001
-"; put mbox/ours frank > /dev/null; is "$(grep -c '^From ' "$d/box/boxes/ours")" 2 "one that points into somebody's message cuts nothing off" || diag "$(cat "$d/box/boxes/ours")"
-lock ours "deaddrop-local 99999999999999999999
-"; like "$(put mbox/ours frank)" '^(K|Z 0 4\.2\.0)' "one that makes no sense"; rm -f "$d/box/boxes/ours.lock"
+note 00000000000000000000; like "$(put mbox/ours frank)" '^K' "one of ours whose holder is dead"; is "$(grep -c '^From ' "$d/box/boxes/ours")" 1 "is taken over at once"
+note 00000000000000000001; put mbox/ours frank > /dev/null; is "$(grep -c '^From ' "$d/box/boxes/ours")" 2 "one that points into somebody's message cuts nothing off" || diag "$(cat "$d/box/boxes/ours")"
+note 99999999999999999999; like "$(put mbox/ours frank)" '^(K|Z 0 4\.2\.0)' "one that makes no sense"; rm -f "$d/box/boxes/ours.lock"
 mkdir "$d/box/boxes/dir.lock"; rmdir "$d/box/boxes/dir"; like "$(put mbox/dir frank)" '^Z 0 4\.' "a directory in place of the lock"
 ln -s "$d/$bob/file" "$d/box/boxes/sym.lock"; like "$(put mbox/sym frank)" '^Z 0 4\.' "a link in place of the lock"; is "$(cat "$d/$bob/file")" precious "is not followed"
 
