@@ -116,40 +116,81 @@ static int take_bare(void *arg, const struct conf_node *node, struct str *error)
 	return 0;
 }
 
-static int set_limit(struct config *c, const struct conf_node *node, size_t at, struct str *error)
+/* CODE TEXT at words at and at + 1, in place of our own words. */
+static int take_answer(const struct conf_node *node, size_t at, struct engine_answer *answer, struct str *error)
 {
-	const struct { const char *name; unsigned *number; uint64_t *bytes, *time; } limits[] = {
-		{ "size", NULL, &c->engine.size, NULL }, { "buffer", NULL, &c->buffer, NULL },
-		{ "recipients", &c->engine.recipients, NULL, NULL }, { "commands", &c->engine.commands, NULL, NULL },
-		{ "unknown", &c->engine.unknown, NULL, NULL }, { "failed", &c->engine.failed, NULL, NULL },
-		{ "connections", &c->connections, NULL, NULL }, { "per-client", &c->per_client, NULL, NULL },
-		{ "timeout", NULL, NULL, &c->timeout }, { "session", NULL, NULL, &c->session }, { "wait", NULL, NULL, &c->wait },
-	};
-	const struct conf_word *word = &node->words[at + 1];
+	uint64_t code;
+
+	if (conf_number(&node->words[at], 599, &code) || code < 400 || at + 1 >= node->count || strlen(node->words[at + 1].text) > ENGINE_TEXT_MAX)
+		return conf_error(node, error, "expected a code of 400 to 599 and a text in quotes, of at most %d bytes", ENGINE_TEXT_MAX);
+	engine_answer_set(answer, (unsigned)code, code < 500 ? "4.7.0" : "5.7.0", "%s", node->words[at + 1].text);
+	return 0;
+}
+
+static bool is_code(const struct conf_node *node, size_t at)
+{
+	return at < node->count && strlen(node->words[at].text) == 3 && strspn(node->words[at].text, "0123456789") == 3;
+}
+
+struct limit {
+	const char *name;
+	unsigned *number;		/* one of these three */
+	uint64_t *bytes, *time;
+	struct engine_answer *answer;	/* NULL: it has no reply of its own */
+};
+
+static int set_value(const struct limit *limit, const struct conf_node *node, const struct conf_word *word, struct str *error)
+{
 	uint64_t number = 0;
 
-	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-		if (strcmp(node->words[at].text, limits[i].name))
-			continue;
-		if (limits[i].bytes && !conf_bytes(word, limits[i].bytes))
-			return 0;
-		if (limits[i].time && !conf_duration(word, limits[i].time) && *limits[i].time)
-			return 0;
-		if (!limits[i].number || conf_number(word, 1000000, &number) || !number)
-			return conf_error(node, error, "%s: %s is no value for it", limits[i].name, word->text);
-		*limits[i].number = (unsigned)number;
+	if (limit->bytes && !conf_bytes(word, limit->bytes))
 		return 0;
+	if (limit->time && !conf_duration(word, limit->time) && *limit->time)
+		return 0;
+	if (!limit->number || conf_number(word, 1000000, &number) || !number)
+		return conf_error(node, error, "%s: %s is no value for it", limit->name, word->text);
+	*limit->number = (unsigned)number;
+	return 0;
+}
+
+/* NAME VALUE [CODE TEXT] at *at, which goes on behind them. */
+static int set_limit(struct config *c, const struct conf_node *node, size_t *at, struct str *error)
+{
+	struct engine_setup *e = &c->engine;
+	const struct limit limits[] = {
+		{ "size", NULL, &e->size, NULL, &e->limit_answers[ENGINE_LIMIT_SIZE] },
+		{ "recipients", &e->recipients, NULL, NULL, &e->limit_answers[ENGINE_LIMIT_RECIPIENTS] },
+		{ "commands", &e->commands, NULL, NULL, &e->limit_answers[ENGINE_LIMIT_COMMANDS] },
+		{ "unknown", &e->unknown, NULL, NULL, &e->limit_answers[ENGINE_LIMIT_UNKNOWN] },
+		{ "failed", &e->failed, NULL, NULL, &e->limit_answers[ENGINE_LIMIT_FAILED] },
+		{ "timeout", NULL, NULL, &c->timeout, &c->timeout_answer }, { "session", NULL, NULL, &c->session, &c->session_answer },
+		{ "connections", &c->connections, NULL, NULL, NULL }, { "per-client", &c->per_client, NULL, NULL, NULL },
+		{ "buffer", NULL, &c->buffer, NULL, NULL }, { "wait", NULL, NULL, &c->wait, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+		if (strcmp(node->words[*at].text, limits[i].name))
+			continue;
+		if (set_value(&limits[i], node, &node->words[*at + 1], error))
+			return -1;
+		*at += 2;
+		if (!is_code(node, *at))
+			return 0;
+		if (!limits[i].answer)
+			return conf_error(node, error, "%s has no reply of its own", limits[i].name);
+		*at += 2;
+		return take_answer(node, *at - 2, limits[i].answer, error);
 	}
 	return conf_error(node, error, "unknown limit %s; there are size, buffer, recipients, commands, unknown, failed, connections, per-client, timeout, session, wait",
-	    node->words[at].text);
+	    node->words[*at].text);
 }
 
 static int take_limit(void *arg, const struct conf_node *node, struct str *error)
 {
-	for (size_t i = 1; i < node->count; i += 2) {
+	for (size_t i = 1; i < node->count;) {
 		if (i + 1 == node->count)
 			return conf_error(node, error, "%s: a value is expected", node->words[i].text);
-		if (set_limit(arg, node, i, error))
+		if (set_limit(arg, node, &i, error))
 			return -1;
 	}
 	return 0;
@@ -248,7 +289,9 @@ static int take_utf8(void *arg, const struct conf_node *node, struct str *error)
 {
 	struct config *c = arg;
 
-	return conf_bool(&node->words[1], &c->engine.utf8) ? conf_error(node, error, "expected yes or no") : 0;
+	if (conf_bool(&node->words[1], &c->engine.utf8) || (c->engine.utf8 && node->count > 2))
+		return conf_error(node, error, "expected yes, no, or no CODE TEXT");
+	return node->count > 2 ? take_answer(node, 2, &c->engine.limit_answers[ENGINE_LIMIT_ASCII], error) : 0;
 }
 
 static int take_received(void *arg, const struct conf_node *node, struct str *error)
@@ -292,7 +335,7 @@ static const struct conf_verb verbs[] = {
 	{ "xclient", 1, CONF_MANY, false, take_xclient },
 	{ "proxy", 1, CONF_MANY, false, take_proxy },
 	{ "listen", 1, 5, false, take_listen },
-	{ "utf8", 1, 1, false, take_utf8 },
+	{ "utf8", 1, 3, false, take_utf8 },
 	{ "received", 1, 1, false, take_received },
 	{ "debug", 1, 4, false, take_debug },
 	{ NULL, 0, 0, false, NULL },

@@ -29,6 +29,7 @@ struct config {
 	unsigned connections, per_client;
 	uint64_t timeout;		/* microseconds for a command, or between two pieces of a message */
 	uint64_t session;		/* for all of it */
+	struct engine_answer timeout_answer, session_answer;	/* in place of ours, where code is not 0 */
 	uint64_t wait;			/* for a queue that is away */
 	uint64_t buffer;		/* bytes of messages in memory */
 	bool fcrdns, need_tls, need_auth;

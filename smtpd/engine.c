@@ -99,17 +99,52 @@ static bool is_too_much(struct engine *e, const struct engine_answer *answer)
 	return ++e->failed > e->setup->failed;
 }
 
+static void give(struct engine *e, const struct engine_answer *answer)
+{
+	if (answer->code >= 400 && e->ops->refused)
+		e->ops->refused(e->arg, e->command.verb, e->command.argument, answer);
+	put_answer(e, answer);
+}
+
+static void close_with(struct engine *e, const struct engine_answer *answer)
+{
+	give(e, answer);
+	engine_close(e);
+}
+
 void engine_answer(struct engine *e, const struct engine_answer *answer)
 {
 	struct engine_answer instead;
 
 	if (is_too_much(e, answer)) {
 		engine_answer_set(&instead, 421, "4.7.0", "Too many errors; the last: %.300s", answer->text);
-		answer = &instead;
+		engine_limit_answer(&instead, e, ENGINE_LIMIT_FAILED);
+		close_with(e, &instead);
+		return;
 	}
-	if (answer->code >= 400 && e->ops->refused)
-		e->ops->refused(e->arg, e->command.verb, e->command.argument, answer);
-	put_answer(e, answer);
+	give(e, answer);
+}
+
+void engine_limit_answer(struct engine_answer *answer, const struct engine *e, enum engine_limit limit)
+{
+	if (e->setup->limit_answers[limit].code)
+		*answer = e->setup->limit_answers[limit];
+}
+
+void engine_say_limit(struct engine *e, enum engine_limit limit, unsigned code, const char *status, const char *format, ...)
+{
+	struct engine_answer answer = { .code = code };
+	va_list args;
+
+	(void)snprintf(answer.status, sizeof answer.status, "%s", status);
+	va_start(args, format);
+	(void)vsnprintf(answer.text, sizeof answer.text, format, args);
+	va_end(args);
+	engine_limit_answer(&answer, e, limit);
+	if (limit == ENGINE_LIMIT_COMMANDS || limit == ENGINE_LIMIT_UNKNOWN)
+		close_with(e, &answer);
+	else
+		engine_answer(e, &answer);
 }
 
 void engine_say(struct engine *e, unsigned code, const char *status, const char *format, ...)

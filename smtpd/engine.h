@@ -23,6 +23,15 @@
 #define ENGINE_OUT_PAUSE (16U * 1024)	/* replies that wait beyond this stop the feeding */
 #define ENGINE_TEXT_MAX 400		/* bytes of a reply's text */
 
+/* What is said to a command or message.  Given to an event preset to yes. */
+struct engine_answer {
+	unsigned code;			/* 250, 451, 550, …; 421 and 521 close */
+	char status[12];		/* RFC 3463, or "" for that of the code's class */
+	char text[ENGINE_TEXT_MAX + 1];
+};
+
+enum engine_limit { ENGINE_LIMIT_SIZE, ENGINE_LIMIT_RECIPIENTS, ENGINE_LIMIT_COMMANDS, ENGINE_LIMIT_UNKNOWN, ENGINE_LIMIT_FAILED, ENGINE_LIMIT_ASCII, ENGINE_LIMITS };
+
 struct engine_setup {			/* the same for all sessions; kept, not copied */
 	const char *name;		/* ours */
 	uint64_t size;			/* largest message, in bytes on the wire */
@@ -33,13 +42,7 @@ struct engine_setup {			/* the same for all sessions; kept, not copied */
 	bool utf8;			/* SMTPUTF8; without it a command has ASCII only */
 	bool tls;			/* STARTTLS is possible */
 	const char *mechanisms;		/* of AUTH, as EHLO lists them; NULL: there is no AUTH */
-};
-
-/* What is said to a command or message.  Given to an event preset to yes. */
-struct engine_answer {
-	unsigned code;			/* 250, 451, 550, …; 421 and 521 close */
-	char status[12];		/* RFC 3463, or "" for that of the code's class */
-	char text[ENGINE_TEXT_MAX + 1];
+	struct engine_answer limit_answers[ENGINE_LIMITS];	/* in place of our own, where code is not 0; that of the error counts and of commands close */
 };
 
 void engine_answer_set(struct engine_answer *answer, unsigned code, const char *status, const char *format, ...)

@@ -55,6 +55,7 @@ static void count(struct engine *e, size_t n)
 	engine_data_cancel(e);
 	e->discards = true;
 	engine_answer_set(&e->verdict, 552, "5.3.4", "The message is larger than %llu bytes", (unsigned long long)e->setup->size);
+	engine_limit_answer(&e->verdict, e, ENGINE_LIMIT_SIZE);
 }
 
 /* LMTP (RFC 2033 4.2): a reply for each recipient that was accepted.  They share their fate: the queue takes a message as a whole. */

@@ -62,6 +62,9 @@ struct engine {
 /* engine.c */
 void engine_say(struct engine *e, unsigned code, const char *status, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void engine_answer(struct engine *e, const struct engine_answer *answer);
+void engine_say_limit(struct engine *e, enum engine_limit limit, unsigned code, const char *status, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));		/* unless the setup has another answer */
+void engine_limit_answer(struct engine_answer *answer, const struct engine *e, enum engine_limit limit);	/* puts the setup's into answer, if it has one */
 void engine_put_line(struct engine *e, unsigned code, bool more, struct span text);	/* one line of a reply, without status */
 void engine_close(struct engine *e);
 void engine_reset(struct engine *e);		/* forgets the transaction */

@@ -38,7 +38,7 @@ void engine_mail_from(struct engine *e, struct span argument)
 
 static void too_many(struct engine *e)
 {
-	engine_say(e, 452, "4.5.3", "Too many recipients: %u is the most", e->setup->recipients);
+	engine_say_limit(e, ENGINE_LIMIT_RECIPIENTS, 452, "4.5.3", "Too many recipients: %u is the most", e->setup->recipients);
 }
 
 /* What the envelope was before a recipient that does not come to be. */

@@ -70,7 +70,7 @@ static unsigned take_size(struct engine *e, struct span value)
 		return bad(e, "SIZE");
 	if (fits && size <= e->setup->size)
 		return 0;
-	engine_say(e, 552, "5.3.4", "The message is larger than %llu bytes", (unsigned long long)e->setup->size);
+	engine_say_limit(e, ENGINE_LIMIT_SIZE, 552, "5.3.4", "The message is larger than %llu bytes", (unsigned long long)e->setup->size);
 	return 552;
 }
 

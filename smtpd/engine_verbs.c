@@ -226,7 +226,7 @@ static const struct verb *find(const struct engine *e, struct span name)
 static void unknown(struct engine *e, const char *why)
 {
 	if (++e->unknown > e->setup->unknown)
-		engine_say(e, 421, "4.7.0", "Too many unknown commands");
+		engine_say_limit(e, ENGINE_LIMIT_UNKNOWN, 421, "4.7.0", "Too many unknown commands");
 	else
 		engine_say(e, 500, "5.5.2", "%s", why);
 }
@@ -259,23 +259,25 @@ static void run(struct engine *e, const struct verb *verb)
 }
 
 /* Bytes that no command has.  A handshake of TLS on a plain port is told by its first byte. */
-static const char *find_fault(const struct engine *e, struct span line)
+static bool has_control(struct span line)
 {
-	for (size_t i = 0; i < line.len; i++) {
-		unsigned char c = (unsigned char)line.data[i];
+	for (size_t i = 0; i < line.len; i++)
+		if (((unsigned char)line.data[i] < 0x20 && line.data[i] != '\t') || line.data[i] == 0x7f)
+			return true;
+	return false;
+}
 
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return "A control character in a command";
-		if (c >= 0x80 && !e->setup->utf8)
-			return "A command has ASCII characters only";
-	}
-	return NULL;
+static bool is_ascii(struct span line)
+{
+	for (size_t i = 0; i < line.len; i++)
+		if ((unsigned char)line.data[i] >= 0x80)
+			return false;
+	return true;
 }
 
 void engine_verbs_line(struct engine *e, struct span line)
 {
 	const struct verb *verb;
-	const char *fault = find_fault(e, line);
 	size_t n = 0;
 
 	e->lines++;
@@ -286,11 +288,13 @@ void engine_verbs_line(struct engine *e, struct span line)
 	if (e->ops->command)
 		e->ops->command(e->arg, line);
 	if (++e->commands > e->setup->commands) {
-		engine_say(e, 421, "4.7.0", "Too many commands");
-	} else if (fault) {
-		unknown(e, fault);
+		engine_say_limit(e, ENGINE_LIMIT_COMMANDS, 421, "4.7.0", "Too many commands");
+	} else if (has_control(line)) {
+		unknown(e, "A control character in a command");
 		if (line.data[0] == 0x16)
 			engine_close(e);
+	} else if (!e->setup->utf8 && !is_ascii(line)) {
+		engine_say_limit(e, ENGINE_LIMIT_ASCII, 500, "5.5.2", "A command has ASCII characters only");
 	} else {
 		verb = find(e, (struct span){ line.data, n });
 		if (verb)

@@ -72,14 +72,19 @@ static void linger(struct session *s)
 	shut(s);
 }
 
+static void refuse_with(struct session *s, const struct engine_answer *answer)
+{
+	session_log_refused(s, span_of("connection"), span_of(""), answer);
+	engine_refuse(s->engine, answer);
+	linger(s);
+}
+
 static void refuse(struct session *s, unsigned code, const char *status, const char *text)
 {
 	struct engine_answer answer;
 
 	engine_answer_set(&answer, code, status, "%s", text);
-	session_log_refused(s, span_of("connection"), span_of(""), &answer);
-	engine_refuse(s->engine, &answer);
-	linger(s);
+	refuse_with(s, &answer);
 }
 
 void session_free(struct session *s)
@@ -126,6 +131,8 @@ static uint64_t deadline(const struct session *s)
 static void expired(void *arg)
 {
 	struct session *s = arg;
+	const struct config *config = s->server->config;
+	const struct engine_answer *answer;
 	uint64_t now = clock_boot();
 
 	if (s->state == SESSION_LINGER) {
@@ -136,10 +143,14 @@ static void expired(void *arg)
 	if (engine_waits(s->engine) || s->state == SESSION_LOOKUP)
 		s->since = now;
 	if (now < deadline(s) || engine_waits(s->engine)) {
-		arm(s, now < deadline(s) ? deadline(s) : now + s->server->config->timeout);
+		arm(s, now < deadline(s) ? deadline(s) : now + config->timeout);
 		return;
 	}
-	refuse(s, 421, "4.4.2", "Too slow; closing");
+	answer = s->since + config->timeout < s->begun + config->session ? &config->timeout_answer : &config->session_answer;
+	if (answer->code)
+		refuse_with(s, answer);
+	else
+		refuse(s, 421, "4.4.2", "Too slow; closing");
 }
 
 /* ---- input ---- */

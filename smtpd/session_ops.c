@@ -282,7 +282,7 @@ static void ev_command(void *arg, struct span line)
 	if (!s->server->config->trace && log_verbose(s->server->log) < 2)
 		return;
 	/* an initial response is a password */
-	if (line.len > 5 && span_is_nocase((struct span){ line.data, 5 }, "AUTH "))
+	if (line.len > 5 && span_is_nocase((struct span){ line.data, 4 }, "AUTH"))
 		line = span_of("AUTH ...");
 	session_log_trace(s, "command", line);
 }

@@ -51,6 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size -= 2;
 	setup.lmtp = flags & 1;
 	setup.utf8 = flags & 16;
+	for (size_t i = 0; flags & 64 && i < ENGINE_LIMITS; i++)
+		engine_answer_set(&setup.limit_answers[i], 500, "", "A limit's own words");
 	/* a STARTTLS with bytes behind it differs by when they arrive, and is meant to */
 	setup.tls = flags & 32 && step == 0;
 	prepare(&whole, &setup, flags);

@@ -11,7 +11,7 @@
 #define LIMIT 20000U
 
 enum { WITH_TLS = 1, LMTP = 2, NO_AUTH = 4, LIES_IN_TIME = 8, XCLIENT = 16, NO_UTF8 = 32, NORMALISE = 64, AUTH_CLEAR_FORBIDDEN = 128, FEW_ERRORS = 256,
-	NOT_NOW = 512, QUEUE_AWAY = 1024 };
+	NOT_NOW = 512, QUEUE_AWAY = 1024, OWN_WORDS = 2048 };
 
 #define E "EHLO x\r\n"
 #define L "LHLO x\r\n"
@@ -119,6 +119,13 @@ static const struct testcase cases[] = {
 	{ "errors", FEW_ERRORS, "", "XXXX\r\nXXXX\r\nXXXX\r\nXXXX\r\nXXXX\r\nXXXX\r\n", "500 500 500 421 x", NULL },
 	{ "failures", FEW_ERRORS, E M, T T T T T T T, "550 550 550 550 550 421 x", NULL },
 	{ "commands", FEW_ERRORS, "", "NOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\n", "250 250 250 250 250 250 250 250 421 x", NULL },
+	{ "own-errors", FEW_ERRORS | OWN_WORDS, "", "XXXX\r\nXXXX\r\nXXXX\r\nXXXX\r\nXXXX\r\n", "500 500 500 577 x", NULL },
+	{ "own-failures", FEW_ERRORS | OWN_WORDS, E M, T T T T T T T, "550 550 550 550 550 577 x", NULL },
+	{ "own-commands", FEW_ERRORS | OWN_WORDS, "", "NOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\n", "250 250 250 250 250 250 250 250 577 x", NULL },
+	{ "own-recipients", OWN_WORDS, E M R R R, R R, "250 577", NULL },
+	{ "own-size", OWN_WORDS, E, "MAIL FROM:<a@b.example> SIZE=99999999999\r\n", "577", NULL },
+	{ "own-ascii", OWN_WORDS | NO_UTF8, "", "NOOP \xc3\xa9\r\nNOOP\r\n", "577 250", NULL },
+	{ "ascii-off", NO_UTF8, "", "NOOP \xc3\xa9\r\nNOOP\r\n", "500 250", NULL },
 	{ "quit", 0, "", "QUIT\r\nNOOP\r\n", "221 x", NULL },
 	{ "quit-arg", 0, "", "QUIT oops\r\n", "501", NULL },
 	{ "pipeline", 0, E, M R D, "250 250 354", NULL },
@@ -193,7 +200,7 @@ static const struct testcase cases[] = {
 
 static struct engine_setup setup_of(unsigned flags)
 {
-	return (struct engine_setup){
+	struct engine_setup setup = {
 		.name = "mx.example",
 		.size = LIMIT,
 		.recipients = 4,
@@ -205,6 +212,10 @@ static struct engine_setup setup_of(unsigned flags)
 		.tls = flags & WITH_TLS,
 		.mechanisms = flags & NO_AUTH ? NULL : "PLAIN LOGIN",
 	};
+
+	for (size_t i = 0; flags & OWN_WORDS && i < ENGINE_LIMITS; i++)
+		engine_answer_set(&setup.limit_answers[i], 577, "", "As the administrator says");
+	return setup;
 }
 
 static void open_case(struct dialogue *d, const struct engine_setup *setup, unsigned flags)
