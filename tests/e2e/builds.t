@@ -35,6 +35,7 @@ fi
 like "$($make -n -C "$top" B="$scratch/flags" CC=our-cc CFLAGS=-Our-flags all 2>&1 | head -n 20)" 'our-cc .*-Our-flags' "CC and CFLAGS are taken"
 $make -s -C "$top" install DESTDIR="$scratch/dest" PREFIX=/usr SENDMAILDIR=/usr/sbin > "$scratch/install.log" 2>&1; ok $? "make install DESTDIR PREFIX"
 is "$(readlink "$scratch/dest/usr/sbin/sendmail")" /usr/sbin/deaddrop-inject "sendmail leads to the installed program"
+cmp -s "$top/service/fail2ban/deaddrop-smtpd.conf" "$scratch/dest/usr/lib/deaddrop/fail2ban/deaddrop-smtpd.conf"; ok $? "fail2ban's filter is installed"
 is "$(find "$scratch/dest" -perm /6000)" '' "nothing is set-uid"
 for program in "$scratch"/dest/usr/sbin/deaddrop-*; do
 	page=$scratch/dest/usr/share/man/man8/$(basename "$program").8

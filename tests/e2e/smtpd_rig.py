@@ -81,13 +81,13 @@ def free_port():
 
 
 class Smtpd:
-    def __init__(self, conf='', *options, under=(), **popen):
+    def __init__(self, conf='', *options, under=(), out=None, **popen):
         self.port = free_port()
         self.conf = tempfile.NamedTemporaryFile('w', dir=scratch, suffix='.conf', delete=False)
         self.conf.write(conf if re.search(r'(?m)^name ', conf) else 'name mx.example\n' + conf)
         self.conf.close()
         self.log = tempfile.NamedTemporaryFile('wb', dir=scratch, suffix='.log', delete=False)
-        self.process = subprocess.Popen([*under, smtpd_program, '--config', self.conf.name, '--out', queue_socket,
+        self.process = subprocess.Popen([*under, smtpd_program, '--config', self.conf.name, '--out', out or queue_socket,
                                          '--port', str(self.port), *options], stdin=subprocess.DEVNULL, stderr=self.log, **popen)
         wait_for(lambda: b'smtpd: start' in self.lines() or self.process.poll() is not None)
 

@@ -113,4 +113,18 @@ def test_fail2ban():
             print('# ' + r.replace('\n', '\n# '))
 
 
+def test_setup():
+    """What it makes outside of /tmp goes with this layer."""
+    name = '/etc/fail2ban/filter.d/deaddrop-smtpd.conf'
+    setup = [top + '/service/setup', '--with', 'smtpd', '--no-start', '--programs', bin, '--supervisor', 'runit', '--services', scratch + '/services', '--spool', '/var/spool/dd-test', '--logs', '/var/log/dd-test']
+    r = subprocess.run(setup, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    ok(os.path.exists(name) and open(name).read() == open(top + '/service/fail2ban/deaddrop-smtpd.conf').read(), 'setup gives fail2ban the filter', r.stdout.decode())
+    with open(scratch + '/one.log', 'w') as f:
+        f.write(time.strftime('%Y-%m-%d_%H:%M:%S.00000 ') + 'smtpd: reject client=192.0.2.7 port=41234 rcpt=<x@y.example> from=<a@b.example> status=550 "No one here by that name."\n')
+    said = subprocess.run(['fail2ban-regex', scratch + '/one.log', 'deaddrop-smtpd'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.decode()
+    ok('1 matched' in said, 'which finds it by its name', said)
+    r = subprocess.run([*setup, '--remove'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    ok(not os.path.exists(name), 'setup --remove takes it back', r.stdout.decode())
+
+
 run(globals())

@@ -89,7 +89,7 @@ start('remote', '--in', scratch + '/remote.ctrl', '--config', scratch + '/remote
 start('send', '--in', chain + '/send.ctrl', '--in', chain + '/admin.ctrl', '--out', scratch + '/local.ctrl', '--out', scratch + '/remote.ctrl', '--spool', chain, '--config', scratch + '/send.conf')
 start('queue', '--in-trust', chain_socket, '--out', chain + '/send.ctrl', '--spool', chain)
 wait_for(lambda: os.path.exists(chain_socket))
-first = Smtpd('', '--out', chain_socket)
+first = Smtpd('', out=chain_socket)
 try:
     run({n: f for n, f in globals().items() if n.startswith('test_')}, next_, keep=True)
 finally:
