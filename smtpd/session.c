@@ -12,7 +12,6 @@
 
 #define LINGER (2 * CLOCK_SECOND)
 #define OUT_KEEP 512U
-#define LEAST_PROGRESS 4096U		/* bytes of a message that buy another timeout: a byte a minute does not */
 
 /* ---- output ---- */
 
@@ -40,7 +39,7 @@ void session_say(struct session *s)
 
 /* ---- the end ---- */
 
-static void arm(struct session *s, uint64_t due)
+void session_arm(struct session *s, uint64_t due)
 {
 	if (loop_timer_set(s->server->loop, &s->timer, due))
 		log_event(s->server->log, "error", "out of memory for a timer");
@@ -63,7 +62,7 @@ static void linger(struct session *s)
 	s->state = SESSION_LINGER;
 	session_say(s);
 	stream_take(s->stream, stream_input(s->stream).len);
-	arm(s, clock_boot() + LINGER);
+	session_arm(s, clock_boot() + LINGER);
 	if (!s->socket || s->end_of_input || stream_tls(s->stream)) {
 		stream_finish(s->stream);
 		return;
@@ -72,7 +71,7 @@ static void linger(struct session *s)
 	shut(s);
 }
 
-static void refuse_with(struct session *s, const struct engine_answer *answer)
+void session_refuse(struct session *s, const struct engine_answer *answer)
 {
 	session_log_refused(s, span_of("connection"), span_of(""), answer);
 	engine_refuse(s->engine, answer);
@@ -84,7 +83,7 @@ static void refuse(struct session *s, unsigned code, const char *status, const c
 	struct engine_answer answer;
 
 	engine_answer_set(&answer, code, status, "%s", text);
-	refuse_with(s, &answer);
+	session_refuse(s, &answer);
 }
 
 void session_free(struct session *s)
@@ -104,53 +103,6 @@ void session_free(struct session *s)
 	free(s);
 	if (!--server->count && server->empty)
 		server->empty(server->arg);
-}
-
-/* ---- time ---- */
-
-static void mark(struct session *s)
-{
-	unsigned commands = engine_commands(s->engine);
-	uint64_t size = engine_size(s->engine);
-
-	if (commands == s->commands && size < s->size + LEAST_PROGRESS && size >= s->size)
-		return;
-	s->commands = commands;
-	s->size = size;
-	s->since = loop_now(s->server->loop);
-}
-
-static uint64_t deadline(const struct session *s)
-{
-	const struct config *config = s->server->config;
-	uint64_t step = s->since + config->timeout, all = s->begun + config->session;
-
-	return step < all ? step : all;
-}
-
-static void expired(void *arg)
-{
-	struct session *s = arg;
-	const struct config *config = s->server->config;
-	const struct engine_answer *answer;
-	uint64_t now = clock_boot();
-
-	if (s->state == SESSION_LINGER) {
-		session_free(s);
-		return;
-	}
-	/* it is us who are slow, or the resolver */
-	if (engine_waits(s->engine) || s->state == SESSION_LOOKUP)
-		s->since = now;
-	if (now < deadline(s) || engine_waits(s->engine)) {
-		arm(s, now < deadline(s) ? deadline(s) : now + config->timeout);
-		return;
-	}
-	answer = s->since + config->timeout < s->begun + config->session ? &config->timeout_answer : &config->session_answer;
-	if (answer->code)
-		refuse_with(s, answer);
-	else
-		refuse(s, 421, "4.4.2", "Too slow; closing");
 }
 
 /* ---- input ---- */
@@ -184,7 +136,7 @@ static void take(struct session *s)
 
 	while (!is_blocked(s) && (in = stream_input(s->stream)).len) {
 		stream_take(s->stream, engine_feed(s->engine, in.data, in.len));
-		mark(s);
+		session_mark(s);
 		if (s->starttls)
 			start_tls(s);
 		else if (stream_input(s->stream).len)
@@ -383,7 +335,7 @@ int session_new(struct server *server, int in, int out, const struct peer *peer,
 		return -1;
 	}
 	*s = (struct session){ .server = server, .peer = *peer, .caller = caller, .socket = socket };
-	loop_timer_init(&s->timer, expired, s);
+	loop_timer_init(&s->timer, session_expired, s);
 	login_init(&s->login);
 	s->begun = s->since = clock_boot();
 	s->stream = stream_new(server->loop, in, out, &handler, s, &limits);
@@ -396,7 +348,7 @@ int session_new(struct server *server, int in, int out, const struct peer *peer,
 		return -1;
 	}
 	enlist(s);
-	arm(s, deadline(s));
+	session_arm(s, session_deadline(s));
 	if (server->config->proxy && server->config->proxy & rules_groups(server->config->rules, peer))
 		s->state = SESSION_PROXY;
 	else

@@ -39,9 +39,17 @@ struct session {
 /* session.c */
 void session_go_on(struct session *s);		/* takes more input if there is reason to; not from within the engine's events */
 void session_say(struct session *s);		/* what the engine has to say, now */
+void session_arm(struct session *s, uint64_t due);
+void session_refuse(struct session *s, const struct engine_answer *answer);	/* says it, logs it, and ends the session */
+
+/* session_time.c */
+void session_mark(struct session *s);		/* after input: what counts as progress moves the deadline */
+uint64_t session_deadline(const struct session *s);
+void session_expired(void *arg);
 
 /* session_ops.c */
 extern const struct engine_ops session_ops;
+void session_give_up(struct session *s);	/* on a queue that is there but does not answer: 451 */
 void session_update_client(struct session *s);	/* groups and what follows from them */
 
 /* session_log.c */

@@ -119,6 +119,18 @@ static void done(void *arg, char verdict, struct span text)
 	session_go_on(s);
 }
 
+/* Nobody knows what became of it: the client tries again, and at worst there are two of it. */
+void session_give_up(struct session *s)
+{
+	struct engine_answer answer;
+
+	handover_leave(s->mail);
+	s->mail = NULL;
+	engine_answer_set(&answer, 451, "4.3.0", "The queue does not answer; try again later");
+	engine_settle(s->engine, &answer);
+	session_go_on(s);
+}
+
 static void room(void *arg)
 {
 	session_go_on(arg);
@@ -216,6 +228,7 @@ static void ev_end(void *arg)
 {
 	struct session *s = arg;
 
+	s->since = loop_now(s->server->loop);
 	handover_end(s->mail);
 }
 
