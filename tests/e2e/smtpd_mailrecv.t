@@ -161,7 +161,7 @@ def logs():
 
 
 def main():
-    for name in ('outcome', 'deferred', 'dead', 'mail'):
+    for name in ('journal', 'outcome', 'deferred', 'dead', 'mail'):
         os.makedirs(scratch + '/' + name, exist_ok=True)
     os.chmod(scratch, 0o755)
     os.chmod(scratch + '/mail', 0o777)

@@ -62,7 +62,7 @@ def with_subject_prefix(subject):
     return [r for r in records() if ('Subject: %s ' % subject).encode() in r[1]]
 
 
-for name in ('outcome', 'deferred', 'dead', 'mail'):
+for name in ('journal', 'outcome', 'deferred', 'dead', 'mail'):
     os.makedirs(scratch + '/' + name, exist_ok=True)
 old = Smtpd('utf8 no\naccept all\ndebug commands\n')
 # the host next door keeps what it gets in a journal of its own
