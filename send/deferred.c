@@ -118,8 +118,10 @@ deferred_sync(struct send *s)
 		int fd = s->deferred.unsynced[--s->deferred.unsynced_count];
 
 		/* What a failed sync loses is an outcome: the next process takes the attempt for unclear. */
-		if (fdatasync(fd) < 0)
+		if (fdatasync(fd) < 0) {
 			log_errno(s->log, "sync a file of deferred");
+			s->unnoted = true;
+		}
 		close(fd);
 	}
 }

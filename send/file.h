@@ -42,6 +42,7 @@ struct file {
 	bool foreign;			/* cannot be understood; left as it is until the next start */
 	bool unlinked;			/* journal/N is removed, perhaps not durably */
 	bool old;			/* was there when send started */
+	uint64_t old_until;		/* and what queue told of it first: records beyond are new.  0: nothing was told */
 	bool damaged;
 
 	uint32_t open;			/* messages that were read and are not final here */

@@ -220,7 +220,7 @@ flight_lost(struct channel *c)
 			struct target *t = &m->targets[job->targets[i]];
 
 			if (t->flying)
-				t->unclear = true;
+				outcomes_note_lost(c->send, m, t);
 			t->flying = false;
 		}
 		delete(job);

@@ -111,7 +111,11 @@ mail_answer(struct mail *m, struct target *t, const struct outcome *o, const str
 	if (t->tries > 0 && !t->cut_short)
 		t->waited += retry_wait(retry, t->tries);
 	t->tries++;
-	t->unclear = false;
+	/* Only who says that he has looked, or that it is settled, makes clear what was not. */
+	if (o->verdict != OUTCOME_LATER || o->clarity == OUTCOME_CLEAR)
+		t->unclear = false;
+	else
+		t->unclear |= o->clarity == OUTCOME_UNCLEAR;
 	t->cut_short = false;
 	t->next = 0;
 	if (o->verdict == OUTCOME_DONE) {
@@ -124,8 +128,8 @@ mail_answer(struct mail *m, struct target *t, const struct outcome *o, const str
 	}
 	if (t->state == TARGET_LATER && before < retry->warn && t->waited >= retry->warn)
 		t->late = m->late = true;
-	/* There is room for the other target, so that t stays where it is (mail_plan.c). */
-	if (t->otherwise.len > 0 && (t->state == TARGET_FAILED || (t->state == TARGET_LATER && t->waited >= t->after)))
+	/* There is room for the other target, so that t stays where it is (mail_plan.c).  What may have been delivered goes elsewhere only at the very end. */
+	if (t->otherwise.len > 0 && (t->state == TARGET_FAILED || (t->state == TARGET_LATER && t->waited >= t->after && !t->unclear)))
 		mail_hand_over_part(m, (size_t)(t - m->targets), t->otherwise);
 	return t->state;
 }
@@ -153,9 +157,13 @@ put_line(struct mail *m, struct target *t, struct str *out, struct span file, co
 		.drop = mail_text(m, t->drop),
 		.address = mail_text(m, t->address),
 		.reason = reason,
+		.unclear = t->unclear && !target_is_final(t),
 	};
 
-	return outcome_line_write(out, file, &line);
+	if (outcome_line_write(out, file, &line) < 0)
+		return -1;
+	t->unclear_noted = line.unclear;
+	return 0;
 }
 
 /* A line of a target that was not tried: says where a drop comes from that the plan did not name. */

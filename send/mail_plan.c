@@ -120,13 +120,15 @@ target_follow(struct target *t, const struct outcome_line *line, const struct re
 
 	if (attempt && t->tries > 0 && !t->cut_short)
 		t->waited += retry_wait(retry, t->tries);
-	t->cut_short = !attempt && t->tries > 0 && line->state == OUTCOME_STATE_TRY_LATER;
+	/* An operator's "now" changes the time; a line that only says that an attempt was lost does not. */
+	t->cut_short = !attempt && t->tries > 0 && line->state == OUTCOME_STATE_TRY_LATER && (t->cut_short || line->next != t->next);
 	t->tries = line->tries;
 	t->next = line->next;
 	t->state = target_states[line->state];
 	if (t->state == TARGET_LATER && t->tries == 0)
 		t->state = TARGET_NEW;
 	t->noted = true;
+	t->unclear = t->unclear_noted = line->unclear;
 	t->fixed |= span_starts(line->reason, "instead%20of%20");	/* MAIL_INSTEAD as it is written */
 }
 

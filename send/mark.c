@@ -74,16 +74,12 @@ write_whole(int fd, const struct str *line)
 	return n < 0 ? -1 : fdatasync(fd);
 }
 
-int
-mark_cover(struct mark *mark, uint64_t usec, uint64_t now)
+static int
+replace(struct mark *mark, uint64_t value)
 {
 	struct str line = STR_INIT(LINE_MAX_BYTES);
-	uint64_t value = usec > now ? usec : now;
 	int fd, result = -1, saved;
 
-	if (usec <= mark->value)
-		return 0;
-	value = value > UINT64_MAX - AHEAD ? UINT64_MAX : value + AHEAD;
 	fd = openat(mark->dir, "mark.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0660);
 	if (fd >= 0 && mark_put(&line, value) == 0 && write_whole(fd, &line) == 0
 	    && renameat(mark->dir, "mark.tmp", mark->dir, "mark") == 0 && fsync(mark->dir) == 0) {
@@ -93,7 +89,25 @@ mark_cover(struct mark *mark, uint64_t usec, uint64_t now)
 	saved = errno;
 	if (fd >= 0)
 		close(fd);
+	if (result < 0)
+		unlinkat(mark->dir, "mark.tmp", 0);
 	str_free(&line);
 	errno = saved;
 	return result;
+}
+
+int
+mark_cover(struct mark *mark, uint64_t usec, uint64_t now)
+{
+	uint64_t value = usec > now ? usec : now;
+
+	if (usec <= mark->value)
+		return 0;
+	return replace(mark, value > UINT64_MAX - AHEAD ? UINT64_MAX : value + AHEAD);
+}
+
+int
+mark_lower(struct mark *mark, uint64_t usec)
+{
+	return usec < mark->value ? replace(mark, usec) : 0;
 }

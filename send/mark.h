@@ -20,5 +20,7 @@ int mark_parse(struct span text, uint64_t *value);		/* 0 or -1 */
 int mark_open(struct mark *mark, int dir);
 /* Makes sure, durably, that usec is covered; writes ahead, so that it rarely has to.  0, or -1 with errno: it must not be handed out. */
 int mark_cover(struct mark *mark, uint64_t usec, uint64_t now);
+/* Writes a mark that is lower, where no attempt of what is dated after it is without an outcome on the disk.  0, or -1 with errno: the old one may still count. */
+int mark_lower(struct mark *mark, uint64_t usec);
 
 #endif

@@ -117,12 +117,14 @@ log_outcome(struct send *s, const struct mail *m, const struct target *t, const 
 		log_seconds(&line, "delay", now > m->arrival ? now - m->arrival : 0);
 	log_num(&line, "try", t->tries);
 	log_word(&line, "status", o->status);
+	if (t->unclear && t->state == TARGET_LATER)
+		log_num(&line, "unclear", 1);
 	log_text(&line, span_of(o->text));
 	log_end(&line);
 }
 
-void
-outcomes_note(struct send *s, struct mail *m, struct target *t, const struct outcome *o, const char *key, bool attempted)
+static void
+put_lines(struct send *s, struct mail *m, struct target *t, const struct outcome *o)
 {
 	char id[ID_TEXT_MAX];
 	int result;
@@ -137,17 +139,38 @@ outcomes_note(struct send *s, struct mail *m, struct target *t, const struct out
 		id_text(m->id, id);
 		result = mail_put_lines(m, t, &m->pending, span_of(id), o->status, span_of(o->text));
 		deferred_dirty(s, m);
-		deferred_answered(s, m);
 	}
+	if (result == 0)
+		return;
 	/* Without memory the line is lost, as in a crash: the attempt is unclear to the next process. */
-	if (result < 0)
-		log_errno(s->log, "note an outcome");
+	log_errno(s->log, "note an outcome");
+	s->unnoted = true;
+}
+
+void
+outcomes_note(struct send *s, struct mail *m, struct target *t, const struct outcome *o, const char *key, bool attempted)
+{
+	put_lines(s, m, t, o);
+	if (m->entry->place != ENTRY_JOURNAL)
+		deferred_answered(s, m);
 	if (t->state == TARGET_LATER)
 		s->put_off = true;
 	if (attempted)
 		s->status.counts[t->state]++;
 	if (attempted)
 		log_outcome(s, m, t, o, key);
+}
+
+void
+outcomes_note_lost(struct send *s, struct mail *m, struct target *t)
+{
+	struct outcome o;
+
+	t->unclear = true;
+	if (t->unclear_noted)
+		return;
+	outcome_set(&o, OUTCOME_LATER, "4.4.2", "the deliverer's connection was lost");
+	put_lines(s, m, t, &o);
 }
 
 int

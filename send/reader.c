@@ -40,6 +40,8 @@ reader_forget(struct send *s, const struct file *f)
 void
 reader_announced(struct send *s, struct file *f, uint64_t length, bool ended)
 {
+	if (f->announced == 0)
+		f->old_until = length;
 	if (length > f->announced)
 		f->announced = length;
 	if (length > f->committed)

@@ -94,7 +94,7 @@ deliver(struct send *s, struct file *f, const struct source *source, uint64_t of
 		e->at.journal.file = f;
 		e->at.journal.offset = offset;
 		e->index = source->record.id.index;
-		e->flags = (uint16_t)((f->old ? ENTRY_OLD : 0) | (lines.len > 0 ? ENTRY_LINES : 0));
+		e->flags = (uint16_t)((f->old && (f->old_until == 0 || offset < f->old_until) ? ENTRY_OLD : 0) | (lines.len > 0 ? ENTRY_LINES : 0));
 		m = takeoff_begin(s, e, source, str_span(&lines), file_name(f));
 	}
 	str_free(&lines);
@@ -103,6 +103,7 @@ deliver(struct send *s, struct file *f, const struct source *source, uint64_t of
 		if (e != NULL)
 			table_drop(&s->table, e);
 		f->open++;
+		s->unnoted = true;
 		log_errno(s->log, "take a message of journal/%s", f->text);
 		return;
 	}

@@ -188,6 +188,7 @@ leave(struct send *s, int status)
 	outcomes_sync_all(s);
 	while (removal_run(s) > 0)
 		;
+	send_settle_mark(s);
 	stage_finish(s->stage, status);
 }
 

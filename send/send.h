@@ -71,6 +71,7 @@ struct send {
 	bool draining;
 	bool put_off;			/* something was deferred by this run */
 	bool mark_failed;		/* the mark could not be written: nothing is handed out */
+	bool unnoted;			/* an outcome may be missing on the disk: the mark must not be lowered */
 	uint64_t started;		/* boot time */
 };
 
@@ -83,6 +84,8 @@ void send_drain(void *self, struct stage *stage);
 bool send_has_room(const struct send *s);
 /* Whether hand-outs dated usec are covered by the mark; writes it where they are not. */
 bool send_mark_covers(struct send *s, uint64_t usec);
+/* The end of a run with nothing in flight and all outcomes durable: lowers the mark, so that what waits is not unclear to the next process. */
+void send_settle_mark(struct send *s);
 /* Looks into the journal directory for files that nobody announced. */
 void send_rescan(struct send *s);
 /* The message's lines in outcome/N, with those that are not written yet.  0 or -1 with errno. */

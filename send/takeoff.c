@@ -62,7 +62,7 @@ takeoff_end(struct send *s, struct mail *m)
 	s->flying_bytes -= m->bytes;
 	e->flags = (uint16_t)(e->flags & ~(ENTRY_FLYING | ENTRY_UNCLEAR));
 	for (size_t i = 0; i < m->count; i++)
-		if (!target_is_final(&m->targets[i]) && m->targets[i].unclear)
+		if (!target_is_final(&m->targets[i]) && m->targets[i].unclear && !m->targets[i].unclear_noted)
 			e->flags |= ENTRY_UNCLEAR;
 	e->is.next = 0;
 	mail_free(m);

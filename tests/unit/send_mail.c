@@ -176,6 +176,56 @@ test_expiry(void **state)
 	str_free(&f.lines);
 }
 
+/* An attempt that may have succeeded is said by a line, and goes away only with an answer that settles it. */
+static void
+test_unclear(void **state)
+{
+	struct fixture f;
+	struct mail *m;
+	struct target *t;
+	struct outcome o;
+
+	(void)state;
+	fixture_init(&f);
+	m = plan_it(&f);
+	t = target(m, 0, "local:a");
+	outcome_set(&o, OUTCOME_LATER, "4.4.2", "lost");
+	o.clarity = OUTCOME_UNCLEAR;
+	mail_answer(m, t, &o, &f.retry, 1000);
+	assert_true(t->unclear);
+	assert_int_equal(mail_put_lines(m, t, &f.lines, span_of(FILE_TEXT), o.status, span_of(o.text)), 0);
+	mail_free(m);
+	/* Another process, and another configuration */
+	plan_free(&f.plan);
+	assert_int_equal(plan_add_drop(&f.plan, span_of("local:new")), 0);
+	m = plan_it(&f);
+	t = target(m, 0, "local:a");
+	assert_true(t->unclear && t->unclear_noted);
+	assert_false(target(m, 0, "imap:b/c")->unclear);
+	assert_int_equal(mail_replan(m, &f.record, &f.plan, true), 0);
+	assert_int_equal(t->state, TARGET_LATER);
+	/* One that does not say has not looked. */
+	answer(&f, m, t, OUTCOME_LATER);
+	assert_true(t->unclear);
+	mail_free(m);
+	m = plan_it(&f);
+	t = target(m, 0, "local:a");
+	assert_true(t->unclear);
+	outcome_set(&o, OUTCOME_LATER, "4.2.2", "full");
+	o.clarity = OUTCOME_CLEAR;
+	mail_answer(m, t, &o, &f.retry, 1000);
+	assert_false(t->unclear);
+	assert_int_equal(mail_put_lines(m, t, &f.lines, span_of(FILE_TEXT), o.status, span_of(o.text)), 0);
+	mail_free(m);
+	m = plan_it(&f);
+	assert_false(target(m, 0, "local:a")->unclear);
+	assert_true(mail_replan(m, &f.record, &f.plan, true) > 0);
+	assert_int_equal(target(m, 0, "local:a")->state, TARGET_REMOVED);
+	mail_free(m);
+	plan_free(&f.plan);
+	str_free(&f.lines);
+}
+
 static void
 test_replay(void **state)
 {
@@ -238,6 +288,7 @@ main(void)
 		cmocka_unit_test(test_mark),
 		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_unclear),
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_parts),
 	};
