@@ -7,9 +7,13 @@
 #define DEPTH_MAX 32
 
 struct alias_table *
-alias_table_new(void)
+alias_table_new(struct inputs *inputs)
 {
-	return calloc(1, sizeof(struct alias_table));
+	struct alias_table *table = calloc(1, sizeof(*table));
+
+	if (table != NULL)
+		table->inputs = inputs;
+	return table;
 }
 
 void

@@ -7,6 +7,7 @@
 #ifndef DEADDROP_ALIAS_H
 #define DEADDROP_ALIAS_H
 
+#include "inputs.h"
 #include "plan.h"
 
 #define ALIAS_FILE_MAX (16U * 1024 * 1024)
@@ -14,7 +15,7 @@
 
 enum alias_kind { ALIAS_ADDRESS, ALIAS_PLAIN, ALIAS_DROP };
 
-struct alias_table *alias_table_new(void);		/* NULL: no memory */
+struct alias_table *alias_table_new(struct inputs *inputs);	/* NULL: no memory.  inputs: where files come from, or NULL: the host */
 void alias_table_free(struct alias_table *table);	/* NULL is allowed here and below */
 /* Reads one more file.  0, or -1 with error "file:line: …". */
 int alias_table_load(struct alias_table *table, const char *path, struct str *error);

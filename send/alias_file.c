@@ -2,11 +2,8 @@
 /* Reading alias files. */
 #include "alias_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "address.h"
 #include "text.h"
@@ -49,29 +46,6 @@ keep_name(struct alias_table *table, const char *path)
 	return files[table->file_count] != NULL ? files[table->file_count++] : NULL;
 }
 
-static int
-read_file(const char *path, struct str *text, struct str *error)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	ssize_t n = -1;
-
-	while (fd >= 0 && (n = str_reserve(text, 65536) < 0 ? -1 : read(fd, text->data + text->len, 65536)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			break;
-		text->len += (size_t)n;
-		text->data[text->len] = '\0';
-	}
-	if (n < 0) {
-		str_cut(error, 0);
-		str_printf(error, "%s: %s", path, strerror(errno));
-	}
-	if (fd >= 0)
-		close(fd);
-	return n < 0 ? -1 : 0;
-}
-
 static int add_values(struct reading *r, struct alias *a, struct span text);
 
 /* A file of values, one or several a line. */
@@ -88,7 +62,7 @@ include(struct reading *r, struct alias *a, struct span path)
 	if (path.len == 0 || path.data[0] != '/' || memchr(path.data, '\0', path.len) != NULL)
 		return fail(r, "expected an absolute path after :include:", path);
 	if (str_add_span(&name, path) == 0 && (inner.file = keep_name(r->table, name.data)) != NULL)
-		result = read_file(inner.file, &text, r->error);
+		result = inputs_read(r->table->inputs, "aliases", inner.file, &text, r->error);
 	if (result < 0 && r->error->len > 0) {
 		struct str why = STR_INIT(8192);
 
@@ -298,7 +272,7 @@ alias_table_load(struct alias_table *table, const char *path, struct str *error)
 	struct str text = STR_INIT(ALIAS_FILE_MAX), line = STR_INIT(ALIAS_FILE_MAX);
 	unsigned next = 1;
 	struct span rest;
-	int result = r.file != NULL ? read_file(path, &text, error) : no_memory(&r);
+	int result = r.file != NULL ? inputs_read(table->inputs, "aliases", path, &text, error) : no_memory(&r);
 
 	rest = str_span(&text);
 	while (result == 0 && next_line(&rest, &r.line, &next, &line)) {

@@ -26,6 +26,7 @@ struct alias_table {
 	size_t count;
 	char **files;
 	size_t file_count;
+	struct inputs *inputs;		/* or NULL */
 };
 
 /* By name without case; of a finished table. */

@@ -202,7 +202,7 @@ channel_find(struct send *s, struct span drop)
 bool
 channel_has_room(const struct channel *c, bool with_fd)
 {
-	if (c->ctrl == NULL || c->send->draining || c->job_count >= CHANNEL_WINDOW || c->batch >= CHANNEL_BATCH
+	if (c->ctrl == NULL || c->send->draining || c->send->earlier.passing || c->job_count >= CHANNEL_WINDOW || c->batch >= CHANNEL_BATCH
 	    || ctrl_unsent(c->ctrl) >= CTRL_OUT_PAUSE)
 		return false;
 	return !with_fd || (c->clear && c->fds < FDS_TURN);
@@ -259,7 +259,7 @@ channels_pump(struct send *s)
 
 		c->batch = c->fds = 0;
 		c->clear = c->ctrl != NULL && ctrl_unsent(c->ctrl) == 0;
-		if (!s->draining && !s->mark_failed)
+		if (!s->draining && !s->mark_failed && !s->earlier.passing)
 			more |= pump(s, c);
 	}
 	return more;
@@ -278,6 +278,8 @@ channels_want_more(const struct send *s)
 {
 	bool busy = false;
 
+	if (s->earlier.passing)
+		return true;
 	for (size_t n = 0; n < s->channels.count; n++) {
 		const struct channel *c = &s->channels.all[n];
 

@@ -22,12 +22,14 @@ config_init(struct config *config)
 	bounce_rules_default(&config->bounce);
 	config->has_retry = false;
 	config->postmaster_line = 0;
+	inputs_init(&config->inputs);
 }
 
 void
 config_free(struct config *config)
 {
 	plan_free(&config->plan);
+	inputs_free(&config->inputs);
 }
 
 static int
@@ -106,7 +108,7 @@ handle_aliases(void *arg, const struct conf_node *node, struct str *error)
 	struct str why = STR_INIT(16384);
 	int result = 0;
 
-	if (config->plan.aliases == NULL && (config->plan.aliases = alias_table_new()) == NULL)
+	if (config->plan.aliases == NULL && (config->plan.aliases = alias_table_new(&config->inputs)) == NULL)
 		return conf_error(node, error, "no memory");
 	for (size_t n = 1; n < node->count && result == 0; n++) {
 		const char *path = conf_path(&node->words[n]);
@@ -137,7 +139,7 @@ handle_route(void *arg, const struct conf_node *node, struct str *error)
 {
 	struct config *config = arg;
 
-	if (config->plan.routes == NULL && (config->plan.routes = route_list_new()) == NULL)
+	if (config->plan.routes == NULL && (config->plan.routes = route_list_new(&config->inputs)) == NULL)
 		return conf_error(node, error, "no memory");
 	return route_list_add(config->plan.routes, node, error);
 }
@@ -195,9 +197,13 @@ static const struct conf_verb verbs[] = {
 static int
 read_file(struct config *config, const char *file, struct str *error)
 {
-	struct conf *conf = conf_load(file, error);
+	struct str text = STR_INIT(CONF_FILE_MAX + 65536U);
+	struct conf *conf = NULL;
 	int result;
 
+	if (inputs_read(&config->inputs, "config", file, &text, error) == 0)
+		conf = conf_parse(file, str_span(&text), error);
+	str_free(&text);
 	if (conf == NULL)
 		return -1;
 	result = conf_walk(conf->first, verbs, config, error);
@@ -212,10 +218,27 @@ read_file(struct config *config, const char *file, struct str *error)
 	return result;
 }
 
+/* The host's names. */
+static int
+take_names(struct config *config)
+{
+	struct plan *plan = &config->plan;
+	struct span value;
+
+	if (inputs_again(&config->inputs)) {
+		if (!inputs_find(&config->inputs, "host", "", &value) || str_add_span(&plan->host, value) < 0)
+			return -1;
+		return inputs_find(&config->inputs, "names", "", &value) ? str_add_span(&plan->locals, value) : -1;
+	}
+	if (host_mail_name(&plan->host) < 0 || local_names(plan) < 0)
+		return -1;
+	return inputs_keep(&config->inputs, "host", "", str_span(&plan->host)) < 0 ? -1 : inputs_keep(&config->inputs, "names", "", str_span(&plan->locals));
+}
+
 int
 config_load(struct config *config, const char *file, struct str *error)
 {
-	if (host_mail_name(&config->plan.host) < 0 || local_names(&config->plan) < 0)
+	if (take_names(config) < 0 || inputs_keep(&config->inputs, "file", "config", span_of(file != NULL ? file : "")) < 0)
 		goto no_memory;
 	if (file != NULL && read_file(config, file, error) < 0)
 		return -1;
@@ -225,6 +248,25 @@ no_memory:
 	str_cut(error, 0);
 	str_add(error, "no memory");
 	return -1;
+}
+
+int
+config_load_again(struct config *config, struct str *text, struct str *error)
+{
+	struct str file = STR_INIT(8192);
+	struct span value;
+	int result = -1;
+
+	str_free(&config->inputs.text);
+	config->inputs.text = *text;
+	*text = (struct str)STR_INIT(0);
+	config->inputs.again = true;
+	if (inputs_find(&config->inputs, "file", "config", &value) && str_add_span(&file, value) == 0)
+		result = config_load(config, file.len > 0 ? file.data : NULL, error);
+	else
+		str_printf(error, "it does not name a configuration");
+	str_free(&file);
+	return result;
 }
 
 int

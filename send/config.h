@@ -4,6 +4,7 @@
 #define DEADDROP_CONFIG_H
 
 #include "bounce.h"
+#include "inputs.h"
 #include "plan.h"
 #include "retry.h"
 
@@ -13,12 +14,15 @@ struct config {
 	struct bounce_rules bounce;
 	bool has_retry;
 	unsigned postmaster_line;
+	struct inputs inputs;		/* what it was read from */
 };
 
 void config_init(struct config *config);
 void config_free(struct config *config);
 /* Reads the file (NULL: none, all defaults), and the alias files that it names.  0, or -1 with error "file:line: …". */
 int config_load(struct config *config, const char *file, struct str *error);
+/* The same from what an earlier one was read from, without asking the host for anything: text is its inputs', which it takes over. */
+int config_load_again(struct config *config, struct str *text, struct str *error);
 /* Calls see for each drop that is named anywhere, with its place (file NULL: a default).  0, or -1 if it said so. */
 int config_drops(const struct config *config, int (*see)(void *arg, const char *file, unsigned line, struct span drop), void *arg);
 

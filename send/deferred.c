@@ -359,8 +359,8 @@ deferred_turn(struct send *s)
 		d->ids = NULL;
 		d->id_next = d->id_count = 0;
 	}
-	if (s->draining || s->mark_failed || d->blocked)
-		return false;
+	if (s->draining || s->mark_failed || d->blocked || s->earlier.passing)
+		return d->ids != NULL && !d->blocked;
 	for (n = 0; n < TAKES && send_has_room(s) && (e = next_due(s, now)) != NULL; n++)
 		if (takeoff_entry(s, e, NULL) < 0 && (e->flags & ENTRY_FLYING) == 0 && e->queued == 0)
 			deferred_schedule(s, e, now + CLOCK_SECOND);

@@ -230,3 +230,16 @@ flight_lost(struct channel *c)
 			landing_mail(c->send, m);
 	}
 }
+
+void
+flight_give_up(struct send *s)
+{
+	for (size_t n = 0; n < s->channels.count; n++)
+		for (struct list *l = s->channels.all[n].jobs.after; l != &s->channels.all[n].jobs; l = l->after) {
+			struct job *job = list_owner(l, struct job, order);
+
+			for (uint32_t i = 0; i < job->count; i++)
+				if (job->mail->targets[job->targets[i]].flying)
+					outcomes_note_lost(s, job->mail, &job->mail->targets[job->targets[i]]);
+		}
+}

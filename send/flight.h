@@ -38,6 +38,8 @@ struct source {
 void flight_dispatch(struct send *s, struct mail *m, const struct source *source, struct channel *only);
 /* A K, Z or X frame of a deliverer.  NULL, or why it is none. */
 const char *flight_answer(struct channel *c, struct frame frame);
+/* The process ends with jobs that were not answered: that is noted. */
+void flight_give_up(struct send *s);
 /* The connection is gone: its jobs are unclear and wait at the queue's head. */
 void flight_lost(struct channel *c);
 #endif

@@ -147,6 +147,18 @@ read_one(struct send *s, struct file *f)
 	}
 }
 
+bool
+reader_has_unread(struct send *s, struct file *f)
+{
+	char next = '\0';
+	int fd;
+
+	if (f->read_done || (f->old_until > 0 && f->read >= f->old_until))
+		return false;
+	fd = file_open(&s->files, f);
+	return fd < 0 || pread(fd, &next, 1, (off_t)f->read) < 0 || next != '\0';
+}
+
 static struct file *
 next_file(struct send *s)
 {
@@ -154,7 +166,7 @@ next_file(struct send *s)
 		struct file *f = list_owner(l, struct file, ready);
 
 		if (!f->blocked)
-			return f;
+			return s->earlier.passing && f->name.usec > s->mark.old ? NULL : f;
 	}
 	return NULL;
 }

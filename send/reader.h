@@ -32,6 +32,8 @@ void reader_announced(struct send *s, struct file *f, uint64_t length, bool ende
 /* Looks how long the file is, and makes what was not announced usable by syncing it. */
 void reader_look(struct send *s, struct file *f);
 bool reader_turn(struct send *s);	/* true: there is more to do */
+/* Whether the file may hold messages that were there when this process began, and were not read by it.  What is not written yet is NULs. */
+bool reader_has_unread(struct send *s, struct file *f);
 bool reader_is_idle(const struct send *s);
 
 #endif

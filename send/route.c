@@ -7,9 +7,13 @@
 #include "text.h"
 
 struct route_list *
-route_list_new(void)
+route_list_new(struct inputs *inputs)
 {
-	return calloc(1, sizeof(struct route_list));
+	struct route_list *list = calloc(1, sizeof(*list));
+
+	if (list != NULL)
+		list->inputs = inputs;
+	return list;
 }
 
 static void
@@ -41,7 +45,7 @@ route_list_free(struct route_list *list)
 }
 
 static int
-take_conditions(struct route *r, const struct conf_node *node, size_t *n, struct str *error)
+take_conditions(struct route *r, struct inputs *inputs, const struct conf_node *node, size_t *n, struct str *error)
 {
 	bool except = false;
 
@@ -61,7 +65,7 @@ take_conditions(struct route *r, const struct conf_node *node, size_t *n, struct
 			return conf_error(node, error, "no memory");
 		r->conds = cond;
 		cond += r->cond_count++;
-		*cond = (struct route_cond){ .kind = kind, .except = except, .word = STR_INIT(4096), .name = STR_INIT(256) };
+		*cond = (struct route_cond){ .inputs = inputs, .kind = kind, .except = except, .word = STR_INIT(4096), .name = STR_INIT(256) };
 		if (kind->take(cond, node, n, error) < 0)
 			return -1;
 		except = false;
@@ -154,7 +158,7 @@ route_list_add(struct route_list *list, const struct conf_node *node, struct str
 	list->all = r;
 	r += list->count++;
 	*r = (struct route){ .file = keep_name(list, node->conf->file), .line = node->line };
-	if (take_conditions(r, node, &n, error) < 0)
+	if (take_conditions(r, list->inputs, node, &n, error) < 0)
 		return -1;
 	n++;
 	if (n >= node->count)

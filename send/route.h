@@ -7,11 +7,12 @@
 #define DEADDROP_ROUTE_H
 
 #include "conf.h"
+#include "inputs.h"
 #include "plan.h"
 
 struct route_list;
 
-struct route_list *route_list_new(void);		/* NULL: no memory */
+struct route_list *route_list_new(struct inputs *inputs);	/* NULL: no memory.  inputs: who the host's users and groups are, or NULL: the host */
 void route_list_free(struct route_list *list);		/* NULL is allowed here and below */
 int route_list_add(struct route_list *list, const struct conf_node *node, struct str *error);	/* one directive.  0, or -1 with error */
 /* Calls see for each drop that is named, as it is written.  0, or -1 if it said so. */

@@ -170,32 +170,62 @@ add_uid(struct route_cond *cond, uid_t uid)
 	return 0;
 }
 
+/* Uids as they were found for an earlier configuration.  1: so it is; 0: the host is to be asked; -1: no memory. */
+static int
+take_given(struct route_cond *cond, const char *kind, const char *name)
+{
+	struct span rest, word;
+	uint64_t number;
+
+	if (!inputs_find(cond->inputs, kind, name, &rest))
+		return 0;
+	while (span_word(&rest, ' ', &word))
+		if (span_decimal(word, UINT32_MAX, &number) == 0 && add_uid(cond, (uid_t)number) < 0)
+			return -1;
+	return 1;
+}
+
+static int
+keep_uids(const struct route_cond *cond, const char *kind, const char *name)
+{
+	struct str text = STR_INIT(1024 * 1024);
+	int result = 0;
+
+	for (size_t i = 0; i < cond->uid_count && result == 0; i++)
+		result = str_printf(&text, "%lu ", (unsigned long)cond->uids[i]);
+	if (result == 0)
+		result = inputs_keep(cond->inputs, kind, name, str_span(&text));
+	str_free(&text);
+	return result;
+}
+
 static int
 take_uid(struct route_cond *cond, const struct conf_node *node, size_t *n, struct str *error)
 {
 	const char *word = ++*n < node->count ? node->words[*n].text : "";
 	const struct passwd *user;
 	uint64_t number;
+	int known;
 
 	if (span_decimal(span_of(word), UINT32_MAX, &number) == 0)
 		return add_uid(cond, (uid_t)number);
-	user = getpwnam(word);
-	return user != NULL ? add_uid(cond, user->pw_uid) : conf_error(node, error, "expected a user or a uid after uid, not \"%s\"", word);
+	known = take_given(cond, "uid", word);
+	if (known != 0)
+		return known < 0 ? conf_error(node, error, "no memory") : 0;
+	user = inputs_again(cond->inputs) ? NULL : getpwnam(word);
+	if (user == NULL)
+		return conf_error(node, error, "expected a user or a uid after uid, not \"%s\"", word);
+	return add_uid(cond, user->pw_uid) < 0 || keep_uids(cond, "uid", word) < 0 ? conf_error(node, error, "no memory") : 0;
 }
 
-/* Members of a group of this host, by name or as their own group. */
+/* Appends the members of a group of this host, by name or as their own group. */
 static int
-take_group(struct route_cond *cond, const struct conf_node *node, size_t *n, struct str *error)
+add_members(struct route_cond *cond, const struct group *g)
 {
-	const char *word = ++*n < node->count ? node->words[*n].text : "";
-	const struct group *g = getgrnam(word);
 	const struct passwd *user;
+	gid_t gid = g->gr_gid;
 	int result = 0;
-	gid_t gid;
 
-	if (g == NULL)
-		return conf_error(node, error, "expected a group of this host after group, not \"%s\"", word);
-	gid = g->gr_gid;
 	for (char *const *name = g->gr_mem; *name != NULL && result == 0; name++)
 		if ((user = getpwnam(*name)) != NULL)
 			result = add_uid(cond, user->pw_uid);
@@ -204,7 +234,24 @@ take_group(struct route_cond *cond, const struct conf_node *node, size_t *n, str
 		if (user->pw_gid == gid)
 			result = add_uid(cond, user->pw_uid);
 	endpwent();
-	return result == 0 ? 0 : conf_error(node, error, "%s: the group has too many members", word);
+	return result;
+}
+
+static int
+take_group(struct route_cond *cond, const struct conf_node *node, size_t *n, struct str *error)
+{
+	const char *word = ++*n < node->count ? node->words[*n].text : "";
+	int known = take_given(cond, "group", word);
+	const struct group *g;
+
+	if (known != 0)
+		return known < 0 ? conf_error(node, error, "no memory") : 0;
+	g = inputs_again(cond->inputs) ? NULL : getgrnam(word);
+	if (g == NULL)
+		return conf_error(node, error, "expected a group of this host after group, not \"%s\"", word);
+	if (add_members(cond, g) < 0)
+		return conf_error(node, error, "%s: the group has too many members", word);
+	return keep_uids(cond, "group", word) < 0 ? conf_error(node, error, "no memory") : 0;
 }
 
 static int

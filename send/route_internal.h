@@ -29,6 +29,7 @@ struct route_kind {
 };
 
 struct route_cond {
+	struct inputs *inputs;
 	const struct route_kind *kind;
 	bool except;
 	struct regex *regex;		/* or the literal: */
@@ -67,6 +68,7 @@ struct route_list {
 	size_t count;
 	char **files;
 	size_t file_count;
+	struct inputs *inputs;
 };
 
 const struct route_kind *route_kind_find(const char *word);	/* NULL: it is no condition */

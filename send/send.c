@@ -45,6 +45,7 @@ send_create(void)
 	outcomes_init(s);
 	move_init(s);
 	removal_init(s);
+	earlier_init(s);
 	admin_init(s);
 	status_init(s);
 	s->status_path = (struct str)STR_INIT(4096);
@@ -70,6 +71,7 @@ send_destroy(void *self)
 	struct send *s = self;
 
 	clear_timers(s);
+	earlier_free(s);
 	status_stop(s);
 	str_free(&s->status_path);
 	place_drop_ahead(s, &s->mover.ahead);
@@ -101,13 +103,13 @@ send_has_room(const struct send *s)
 bool
 send_mark_covers(struct send *s, uint64_t usec)
 {
-	if (usec <= s->mark.value)
-		return true;
+	if (s->earlier.passing || (s->earlier.written && usec <= s->mark.value))
+		return usec <= s->mark.value;
 	if (s->mark_failed)
 		return false;
-	if (mark_cover(&s->mark, usec, clock_wall()) == 0)
+	if (earlier_write(s) == 0 && mark_cover(&s->mark, usec, clock_wall()) == 0)
 		return true;
-	log_errno(s->log, "write outcome/mark");
+	log_errno(s->log, "write outcome/%s", s->earlier.written ? "mark" : "config");
 	s->mark_failed = true;
 	loop_timer_set(s->loop, &s->mark_again, loop_now(s->loop) + CLOCK_SECOND);
 	return false;
@@ -183,6 +185,7 @@ rescan(void *arg)
 static void
 leave(struct send *s, int status)
 {
+	flight_give_up(s);
 	deferred_write(s);
 	outcomes_turn(s);
 	outcomes_sync_all(s);
@@ -226,6 +229,7 @@ turn(void *arg)
 	struct send *s = arg;
 	bool more;
 
+	earlier_turn(s);
 	more = channels_pump(s);
 	more |= reader_turn(s);
 	channels_flush(s);
@@ -287,6 +291,7 @@ open_spool(struct send *s, struct str *error)
 		str_printf(error, "%s/outcome/mark: %s", s->spool_path, strerror(errno));
 		return EX_IOERR;
 	}
+	earlier_open(s);
 	if (place_clean(s, SPOOL_OUTCOME) < 0 || deferred_start(s, error) < 0)
 		return EX_IOERR;
 	/* Outcomes may only be judged orphans when the journal is known. */

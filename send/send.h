@@ -12,6 +12,7 @@
 #include "channel.h"
 #include "config.h"
 #include "deferred.h"
+#include "earlier.h"
 #include "explain.h"
 #include "file.h"
 #include "mail.h"
@@ -47,6 +48,7 @@ struct send {
 	struct spool spool;
 	int lock_fd;
 	struct mark mark;
+	struct earlier earlier;
 	struct table table;
 	struct files files;
 	struct window window;		/* for messages that are read again; the reader has its own */
@@ -84,7 +86,7 @@ void send_drain(void *self, struct stage *stage);
 bool send_has_room(const struct send *s);
 /* Whether hand-outs dated usec are covered by the mark; writes it where they are not. */
 bool send_mark_covers(struct send *s, uint64_t usec);
-/* The end of a run with nothing in flight and all outcomes durable: lowers the mark, so that what waits is not unclear to the next process. */
+/* The end of a run: where all that may have been delivered has a line on the disk, the mark is lowered, so that what waits is not unclear to the next process. */
 void send_settle_mark(struct send *s);
 /* Looks into the journal directory for files that nobody announced. */
 void send_rescan(struct send *s);

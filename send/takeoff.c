@@ -22,16 +22,21 @@ struct mail *
 takeoff_begin(struct send *s, struct entry *e, const struct source *source, struct span lines, struct span file)
 {
 	struct mail *m = mail_new(e, &source->record);
+	/* Who gets what was handed out before is said by the configuration of that time. */
+	bool before = s->earlier.config != NULL && (e->flags & ENTRY_OLD) != 0
+	    && (e->place == ENTRY_DEFERRED || e->at.journal.file->name.usec <= s->mark.old);
 	int rerouted;
 
 	if (m == NULL)
 		return NULL;
 	m->body = source->body;
-	if (mail_plan(m, &source->record, lines, file, &s->config.plan, &s->config.retry) < 0) {
+	if (mail_plan(m, &source->record, lines, file, before ? &s->earlier.config->plan : &s->config.plan, &s->config.retry) < 0) {
 		mail_free(m);
 		return NULL;
 	}
 	judge(s, e, m);
+	if (before)
+		earlier_note(s, m);
 	/* Routes are judged at each attempt; from the journal a message is tried but once. */
 	rerouted = mail_replan(m, &source->record, &s->config.plan, e->place == ENTRY_DEFERRED);
 	m->body = (struct span){ "", 0 };

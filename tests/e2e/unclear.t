@@ -90,6 +90,33 @@ stage_stop send; is "$(mark)" 0 "a connection that was lost with a job is noted 
 configure 'retry 1s until 1d' 'route all to test:new'; rule '* K 2.0.0 kept'; begin; drop_start; stage_start send
 got '^K '; like "$(cat "$kept/jobs")" '^K x .*unclear=1$' "and goes to its old drop first, as unclear"
 wait_for 5 spool_is_empty; ok $? "and nothing waits"
+# Killed with a job in hand, and another route by then: only the configuration of that time knows its drop
+aliases=$scratch/aliases
+echo 'anna: test:old' > "$aliases"
+configure 'retry 1s until 1d' "aliases $aliases" 'route all to test:old'; rule '* silent'; begin; restart
+printf 'Subject: killed\n\n' | sendmail anna joe
+got '^silent old .*unclear=0'; ok $? "handed out"
+stage_stop send KILL
+echo 'anna: test:new' > "$aliases"
+configure 'retry 1s until 1d' "aliases $aliases" 'route all to test:other'; begin; stage_start send
+got '^silent old .*unclear=1'; ok $? "killed, aliases and routes changed: asked for again at the old drop, as unclear"
+is "$(grep -cE '^[A-Za-z]+ (new|other)' "$kept/jobs")" 0 "and at no other"
+stage_stop send KILL
+configure 'retry 1s until 1d' 'route all to test:third'; begin; rule '* K 2.0.0 kept'; stage_start send
+got '^K old .*unclear=1'; ok $? "killed again under a third configuration: still the old drop"
+wait_for 5 spool_is_empty; ok $? "nothing waits"
+is "$(grep -c '^K' "$kept/jobs")" 1 "delivered once"
+printf 'Subject: third\n\n' | sendmail joe
+got '^K third '; ok $? "what comes then goes by the new routes"
+# Stopped, by a HUP for a new configuration, with a job that nobody answers
+rule '* silent'; begin
+printf 'Subject: hup\n\n' | sendmail joe
+got '^silent third'
+configure 'retry 1s until 1d' 'route all to test:fourth'; restart HUP
+is "$(mark)" 0 "a stop with an unanswered job notes it, and is clean"
+rule '* K 2.0.0 kept'; drop_stop; drop_start
+got '^K third .*unclear=1'; ok $? "which is settled at its old drop"
+wait_for 5 spool_is_empty; ok $? "and nothing waits"
 chain_stop
 is "$(grep -cE '(error|broken)' "$chain/log/send")" 0 "send logged no error"
 diag "$(grep -E '(error|broken)' "$chain/log/send" | head -5)"

@@ -112,7 +112,7 @@ test_alias_random(void **state)
 			str_add(&text, pieces[draw(sizeof(pieces) / sizeof(pieces[0]))]);
 		assert_int_equal(ftruncate(fd, 0), 0);
 		assert_int_equal(pwrite(fd, text.data, text.len, 0), (ssize_t)text.len);
-		plan.aliases = alias_table_new();
+		plan.aliases = alias_table_new(NULL);
 		if (alias_table_load(plan.aliases, path, &error) == 0 && alias_table_finish(plan.aliases, &plan, &error) == 0)
 			good++;
 		else
