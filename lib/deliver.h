@@ -43,6 +43,7 @@ struct deliver_job {
 	size_t count;
 	uint64_t arrival;		/* microseconds since 1970 */
 	bool unclear;			/* an earlier attempt may have succeeded */
+	uint64_t alive;			/* boot time: when it was last told that it makes progress */
 	struct str head;		/* the inline bytes of the message */
 	int fd;				/* where the rest stands, or -1; the job's */
 	off_t offset;
@@ -99,6 +100,11 @@ size_t deliver_pending(const struct deliver *deliver);		/* jobs that were taken 
 /* Takes over a complete job that came in another way (peer NULL). */
 void deliver_add(struct deliver *deliver, struct deliver_job *job);
 void deliver_done(struct deliver *deliver, struct deliver_job *job);	/* the job is freed, or answered later with those that joined it */
+/*
+ * The job makes progress: whoever waits for it is told so, now and then, so that a slow peer does not look like a dead stage.  May be called as often as bytes move, and
+ * only then.
+ */
+void deliver_alive(struct deliver_job *job);
 /* Sends what was answered since the last time: once a turn, from the stage's turn hook. */
 void deliver_flush(struct deliver *deliver);
 

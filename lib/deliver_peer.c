@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "deliver_internal.h"
 #include "envelope.h"
 #include "text.h"
@@ -244,4 +245,30 @@ void deliver_peer_answer(struct deliver *deliver, const struct deliver_job *job)
 	}
 	peer->answered = true;
 	peer->pending--;
+}
+
+static void say_alive(const struct deliver_job *job)
+{
+	if (!job->peer)
+		return;
+	ctrl_send(job->peer->c, 'Y', span_of(job->key_text));
+	job->peer->answered = true;
+}
+
+void deliver_alive(struct deliver_job *job)
+{
+	uint64_t now = clock_boot(), seconds;
+	struct span value;
+
+	/* Who does not say how long he waits does not know of it. */
+	if (!deliver_job_attribute(job, "timeout", &value) || span_decimal(value, UINT32_MAX, &seconds) < 0)
+		return;
+	if (!job->alive)
+		job->alive = now;
+	if (now - job->alive < seconds * CLOCK_SECOND / 8)
+		return;
+	job->alive = now;
+	say_alive(job);
+	for (const struct deliver_job *joined = job->joined; joined; joined = joined->next)
+		say_alive(joined);
 }

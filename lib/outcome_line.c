@@ -8,7 +8,8 @@
 
 #define LINE_HEAD "%o "
 #define CRC_DIGITS 8
-#define UNCLEAR "unclear"		/* a word behind the fields */
+#define UNCLEAR "unclear"		/* words behind the fields */
+#define ASKED "asked"
 
 static const char *const state_names[] = {
 	[OUTCOME_STATE_DONE] = "done",
@@ -121,7 +122,7 @@ int outcome_line_write(struct str *out, struct span file, const struct outcome_l
 	for (int i = 0; i < FIELDS && error == 0; i++)
 		error = str_add_char(out, ' ') < 0 ? -1 : put_field(out, (enum field)i, line);
 	if (error == 0 && line->unclear)
-		error = str_add(out, " " UNCLEAR);
+		error = str_add(out, line->asked ? " " UNCLEAR " " ASKED : " " UNCLEAR);
 	if (error == 0)
 		error = str_add_char(out, '\n');
 	if (error == 0 && out->len - before > OUTCOME_LINE_MAX) {
@@ -153,10 +154,13 @@ static bool read_line(struct span text, const struct span *file, struct outcome_
 	for (int i = 0; i < FIELDS; i++)
 		if (!span_word(&text, ' ', &word) || !get_field(word, (enum field)i, line))
 			return false;
-	line->unclear = false;
+	line->unclear = line->asked = false;
 	/* What a later version may add behind them is passed over. */
 	while (span_word(&text, ' ', &word))
-		line->unclear |= span_is(word, UNCLEAR);
+		if (span_is(word, UNCLEAR))
+			line->unclear = true;
+		else if (span_is(word, ASKED))
+			line->asked = true;
 	return true;
 }
 

@@ -106,6 +106,8 @@ begin_try(struct peer *p, struct span value)
 
 	if (p->send->deferred.ids != NULL)
 		return refuse(p, "the deferred messages are still being read; try again");
+	if (p->all)
+		drops_hurry(p->send);
 	p->hurried = p->next = 0;
 	if (value.len == 0) {
 		p->ids = deferred_ids(p->send, &p->count);

@@ -73,6 +73,8 @@ act_retry(struct acting *a, size_t i)
 	if (a->mail->targets[i].state == TARGET_HELD)
 		return "it is held: release it";
 	make_due(&a->mail->targets[i]);
+	if (a->all)
+		drops_hurry(a->send);
 	return note(a, i, OUTCOME_LATER, "4.0.0", "asked to be tried now");
 }
 
@@ -97,7 +99,7 @@ act_reroute(struct acting *a, size_t i)
 {
 	struct mail *m = a->mail;
 
-	if (m->targets[i].unclear)
+	if (m->targets[i].unclear && !m->targets[i].asked)
 		return "an attempt may have succeeded: its drop must settle that first";
 	if (span_equal(mail_text(m, m->targets[i].drop), str_span(&a->drop)))
 		return "it goes there already";

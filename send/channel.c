@@ -49,6 +49,8 @@ on_frame(void *arg, struct ctrl *ctrl, struct frame frame)
 	struct channel *c = arg;
 
 	(void)ctrl;
+	if (frame.type == 'Y')
+		return flight_alive(c, frame.value);
 	if (frame.type != OUTCOME_DONE && frame.type != OUTCOME_LATER && frame.type != OUTCOME_NEVER)
 		return "a frame of an unknown type";
 	if (c->reported) {
@@ -126,7 +128,7 @@ channel_name(const char *path)
 static int
 start_one(struct send *s, struct channel *c, const char *path, size_t n, struct str *error)
 {
-	*c = (struct channel){ .send = s, .path = path, .name = channel_name(path), .delay = DELAY_LEAST, .bit = 1U << n };
+	*c = (struct channel){ .send = s, .path = path, .name = channel_name(path), .delay = DELAY_LEAST, .bit = (uint64_t)1 << n };
 	list_init(&c->jobs);
 	if (c->name.len == 0 || memchr(c->name.data, ':', c->name.len) != NULL) {
 		str_printf(error, "--out %s: expected a socket whose name ends in .ctrl", path);

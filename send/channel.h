@@ -31,7 +31,7 @@ struct channel {
 	unsigned batch;			/* jobs of this turn */
 	unsigned fds;			/* descriptors sent in this turn */
 	bool clear;			/* all output had left when the turn began */
-	uint32_t bit;			/* in an entry's queued */
+	uint64_t bit;			/* in an entry's queued */
 	struct queue queue;
 	struct list jobs;		/* in the order they were handed out */
 	size_t job_count;

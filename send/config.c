@@ -22,6 +22,8 @@ config_init(struct config *config)
 	bounce_rules_default(&config->bounce);
 	config->has_retry = false;
 	config->postmaster_line = 0;
+	config->limits = (struct drop_rules){ NULL, 0 };
+	config->least_wait = config->retry.until;
 	inputs_init(&config->inputs);
 }
 
@@ -29,6 +31,7 @@ void
 config_free(struct config *config)
 {
 	plan_free(&config->plan);
+	drop_rules_free(&config->limits);
 	inputs_free(&config->inputs);
 }
 
@@ -182,11 +185,20 @@ handle_bounce(void *arg, const struct conf_node *node, struct str *error)
 	return 0;
 }
 
+static int
+handle_limit(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct config *config = arg;
+
+	return drop_rule_add(&config->limits, node, error);
+}
+
 static const struct conf_verb verbs[] = {
 	{ "aliases", 1, 64, false, handle_aliases },
 	{ "bounce", 1, 7, false, handle_bounce },
 	{ "default", 1, PLAN_DROPS_MAX, false, handle_default },
 	{ "filter", 3, CONF_MANY, false, handle_filter },
+	{ "limit", 3, 7, false, handle_limit },
 	{ "local", 1, 1000, false, handle_local },
 	{ "postmaster", 1, 1, false, handle_postmaster },
 	{ "retry", 1, RETRY_WAITS_MAX + 2, false, handle_retry },
@@ -242,6 +254,7 @@ config_load(struct config *config, const char *file, struct str *error)
 		goto no_memory;
 	if (file != NULL && read_file(config, file, error) < 0)
 		return -1;
+	config->least_wait = route_list_least_after(config->plan.routes, config->retry.until);
 	if (plan_default(&config->plan) == 0)
 		return 0;
 no_memory:
@@ -279,5 +292,8 @@ config_drops(const struct config *config, int (*see)(void *arg, const char *file
 			return -1;
 	if (plan->postmaster.len > 0 && see(arg, NULL, config->postmaster_line, str_span(&plan->postmaster)) < 0)
 		return -1;
+	for (size_t i = 0; i < config->limits.count; i++)
+		if (see(arg, NULL, 0, str_span(&config->limits.all[i].name)) < 0)
+			return -1;
 	return route_list_drops(plan->routes, see, arg) < 0 ? -1 : alias_table_drops(plan->aliases, see, arg);
 }

@@ -4,6 +4,7 @@
 #define DEADDROP_CONFIG_H
 
 #include "bounce.h"
+#include "drop.h"
 #include "inputs.h"
 #include "plan.h"
 #include "retry.h"
@@ -12,6 +13,8 @@ struct config {
 	struct retry retry;
 	struct plan plan;
 	struct bounce_rules bounce;
+	struct drop_rules limits;
+	uint64_t least_wait;		/* after which some message may have another drop, or none */
 	bool has_retry;
 	unsigned postmaster_line;
 	struct inputs inputs;		/* what it was read from */

@@ -136,12 +136,14 @@ next_of(struct send *s, const struct mail *m)
 		const struct target *t = &m->targets[i];
 		uint64_t due = t->state == TARGET_NEW ? 0 : t->next;
 		const struct channel *c;
+		const struct drop *d;
 
 		if ((t->state != TARGET_NEW && t->state != TARGET_LATER) || t->flying)
 			continue;
 		if (due <= now) {
 			c = channel_find(s, mail_text(m, t->drop));
-			if (c != NULL && (m->entry->queued & c->bit) != 0)
+			d = drop_find(s, mail_text(m, t->drop));
+			if ((c != NULL && (m->entry->queued & c->bit) != 0) || (d != NULL && (m->entry->queued & d->bit) != 0))
 				continue;
 			due = now;
 		}

@@ -54,6 +54,8 @@ delete(struct job *job)
 	list_remove(&job->order);
 	c->job_count--;
 	job->mail->jobs--;
+	if (job->drop != NULL)
+		drop_ended(job->drop);
 	free(job);
 }
 
@@ -86,6 +88,7 @@ job_new(struct send *s, struct channel *c, struct mail *m, size_t first, size_t 
 		return NULL;
 	job->channel = c;
 	job->mail = m;
+	job->drop = drop_find(s, mail_text(m, m->targets[first].drop));
 	job->key = (struct id_key){ .id = m->id, .part = m->targets[first].part, .hash = m->targets[first].hash };
 	job->sent = loop_now(s->loop);
 	job->count = job->answered = 0;
@@ -120,6 +123,8 @@ hand_out(struct send *s, struct channel *c, struct mail *m, size_t first, size_t
 	for (uint32_t i = 0; i < job->count; i++)
 		m->targets[job->targets[i]].flying = true;
 	insert(c, job);
+	if (job->drop != NULL)
+		drop_take(s, job->drop);
 	c->batch++;
 	c->fds += large;
 	/* Half a job on the wire can only be taken back with the connection; closed() then finds the job among the lost ones. */
@@ -148,6 +153,26 @@ no_channel(struct send *s, struct mail *m, size_t first, size_t end, uint64_t no
 		}
 }
 
+/* What has waited for a drop that is down for as long as it may goes elsewhere, or has failed. */
+static void
+wait_out(struct send *s, struct mail *m, size_t first, size_t end, const struct drop *d, uint64_t now)
+{
+	uint64_t waited = drop_waited(s, d, m), until = s->config.retry.until;
+	struct outcome o;
+
+	outcome_set(&o, OUTCOME_LATER, "4.4.7", "%.*s is down", (int)d->name.len, d->name.data);
+	for (size_t i = first; i < end && waited > 0; i++) {
+		struct target *t = &m->targets[i];
+		bool otherwise = t->otherwise.len > 0 && !t->unclear && t->waited + waited >= t->after;
+
+		if (!target_is_due(m, t, now) || (!otherwise && t->waited + waited < until))
+			continue;
+		t->waited += waited;
+		mail_answer(m, t, &o, &s->config.retry, now);
+		outcomes_note(s, m, t, &o, NULL, true);
+	}
+}
+
 void
 flight_dispatch(struct send *s, struct mail *m, const struct source *source, struct channel *only)
 {
@@ -155,6 +180,7 @@ flight_dispatch(struct send *s, struct mail *m, const struct source *source, str
 
 	for (size_t first = 0, end; first < m->count; first = end) {
 		struct channel *c;
+		struct drop *d;
 
 		end = group_end(m, first);
 		if (!group_is_due(m, first, end, now))
@@ -166,6 +192,15 @@ flight_dispatch(struct send *s, struct mail *m, const struct source *source, str
 		}
 		if (only != NULL && c != only)
 			continue;
+		d = drop_find(s, mail_text(m, m->targets[first].drop));
+		if (d != NULL && d->failures > 0)
+			wait_out(s, m, first, end, d, now);
+		if (!group_is_due(m, first, end, now))
+			continue;
+		if (d != NULL && (!drop_has_room(s, d) || (only == NULL && d->queue.len > 0))) {
+			drop_wait(s, d, m->entry);
+			continue;
+		}
 		/* Who comes from the queue has waited; who does not goes behind those that do. */
 		if ((only == NULL && c->queue.len > 0) || !hand_out(s, c, m, first, end, source, now))
 			channel_wait(c, m->entry);
@@ -197,9 +232,15 @@ flight_answer(struct channel *c, struct frame frame)
 	if (!t->flying)
 		return NULL;
 	t->flying = false;
-	mail_answer(m, t, &o, &s->config.retry, clock_wall());
-	id_key_text(key, text);
-	outcomes_note(s, m, t, &o, text, true);
+	if (drop_answered(s, c, mail_text(m, t->drop), &o)) {
+		if (o.clarity == OUTCOME_UNCLEAR)
+			outcomes_note_lost(s, m, t);
+		drop_wait(s, drop_find(s, mail_text(m, t->drop)), m->entry);
+	} else {
+		mail_answer(m, t, &o, &s->config.retry, clock_wall());
+		id_key_text(key, text);
+		outcomes_note(s, m, t, &o, text, true);
+	}
 	if (++job->answered < job->count)
 		return NULL;
 	delete(job);
@@ -242,4 +283,23 @@ flight_give_up(struct send *s)
 				if (job->mail->targets[job->targets[i]].flying)
 					outcomes_note_lost(s, job->mail, &job->mail->targets[job->targets[i]]);
 		}
+}
+
+const char *
+flight_alive(struct channel *c, struct span value)
+{
+	struct id_key key;
+	struct job *job;
+
+	if (id_parse_key(value, &key) < 0)
+		return "a sign of life that is malformed";
+	job = find(c, &key);
+	/* Its answer may have crossed it. */
+	if (job == NULL)
+		return NULL;
+	/* The jobs stand in the order of what was heard of them last. */
+	job->sent = loop_now(c->send->loop);
+	list_remove(&job->order);
+	list_put(&c->jobs, &job->order);
+	return NULL;
 }

@@ -7,6 +7,7 @@
 #define DEADDROP_FLIGHT_H
 
 #include "channel.h"
+#include "drop.h"
 #include "mail.h"
 #include "record.h"
 
@@ -19,8 +20,9 @@ struct job {
 	struct list order;
 	struct channel *channel;
 	struct mail *mail;
+	struct drop *drop;		/* or NULL */
 	struct id_key key;
-	uint64_t sent;			/* boot time */
+	uint64_t sent;			/* boot time; or of its last sign of life */
 	uint32_t count, answered;
 	uint32_t targets[MAIL_PART];	/* places in the mail's targets, in the order of the job's R frames */
 };
@@ -38,6 +40,8 @@ struct source {
 void flight_dispatch(struct send *s, struct mail *m, const struct source *source, struct channel *only);
 /* A K, Z or X frame of a deliverer.  NULL, or why it is none. */
 const char *flight_answer(struct channel *c, struct frame frame);
+/* A deliverer's sign of life for a job.  NULL, or why it is none. */
+const char *flight_alive(struct channel *c, struct span value);
 /* The process ends with jobs that were not answered: that is noted. */
 void flight_give_up(struct send *s);
 /* The connection is gone: its jobs are unclear and wait at the queue's head. */

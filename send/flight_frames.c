@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "copy.h"
 #include "filter.h"
 #include "flight_frames.h"
@@ -70,6 +71,9 @@ put_attributes(struct ctrl *c, const struct job *job, const struct record *recor
 	}
 	bad |= ctrl_printf(c, 'A', "arrival=%llu", (unsigned long long)record->arrival);
 	bad |= ctrl_printf(c, 'A', "try=%lu", (unsigned long)tries + 1);
+	bad |= ctrl_printf(c, 'A', "timeout=%llu", (unsigned long long)(job->channel->send->job_timeout / CLOCK_SECOND));
+	if (job->drop != NULL && job->drop->limits.connections > 0)
+		bad |= ctrl_printf(c, 'A', "connections=%llu", (unsigned long long)job->drop->limits.connections);
 	if (unclear)
 		bad |= ctrl_send(c, 'A', span_of("unclear=1"));
 	for (size_t i = 0; record->attributes.len > 0 && i < sizeof(passed) / sizeof(passed[0]); i++) {

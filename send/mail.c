@@ -112,6 +112,7 @@ mail_answer(struct mail *m, struct target *t, const struct outcome *o, const str
 		t->waited += retry_wait(retry, t->tries);
 	t->tries++;
 	/* Only who says that he has looked, or that it is settled, makes clear what was not. */
+	t->asked = t->unclear && o->clarity == OUTCOME_UNSAID;
 	if (o->verdict != OUTCOME_LATER || o->clarity == OUTCOME_CLEAR)
 		t->unclear = false;
 	else
@@ -158,6 +159,7 @@ put_line(struct mail *m, struct target *t, struct str *out, struct span file, co
 		.address = mail_text(m, t->address),
 		.reason = reason,
 		.unclear = t->unclear && !target_is_final(t),
+		.asked = t->asked,
 	};
 
 	if (outcome_line_write(out, file, &line) < 0)

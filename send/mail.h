@@ -45,6 +45,7 @@ struct target {
 	bool flying;			/* in a job that has not been answered for it */
 	bool unclear;			/* an attempt may have succeeded unseen */
 	bool unclear_noted;		/* its last line says so */
+	bool asked;			/* unclear; but the drop was asked for it, and did not say */
 	bool cut_short;			/* the wait after the last attempt was not made whole: an operator said now */
 	bool fixed;			/* not the plan's drop, but an operator's or a fallback: the plan does not replace it */
 	bool parked;			/* added to a mail in flight: handed out when the mail is read again */

@@ -87,9 +87,10 @@ find_next(struct send *s, struct moving *mv, const struct source *source, struct
 		for (size_t i = 0; i < m->count; i++) {
 			const struct target *t = &m->targets[i];
 			const struct channel *c = channel_find(s, mail_text(m, t->drop));
+			const struct drop *d = drop_find(s, mail_text(m, t->drop));
 			uint64_t due = t->state == TARGET_LATER ? t->next : 1;
 
-			if (t->state == TARGET_NEW && c != NULL && (mv->entry->queued & c->bit) != 0)
+			if (t->state == TARGET_NEW && ((c != NULL && (mv->entry->queued & c->bit) != 0) || (d != NULL && (mv->entry->queued & d->bit) != 0)))
 				continue;
 			if ((t->state == TARGET_LATER || t->state == TARGET_NEW) && (mv->next == 0 || due < mv->next))
 				mv->next = due;

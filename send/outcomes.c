@@ -167,8 +167,9 @@ outcomes_note_lost(struct send *s, struct mail *m, struct target *t)
 	struct outcome o;
 
 	t->unclear = true;
-	if (t->unclear_noted)
+	if (t->unclear_noted && !t->asked)
 		return;
+	t->asked = false;
 	outcome_set(&o, OUTCOME_LATER, "4.4.2", "the deliverer's connection was lost");
 	put_lines(s, m, t, &o);
 }

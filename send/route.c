@@ -333,3 +333,17 @@ route_list_find(const struct route_list *list, const struct plan *plan, const st
 	str_free(&text);
 	return result < 0 ? -1 : decided;
 }
+
+uint64_t
+route_list_least_after(const struct route_list *list, uint64_t most)
+{
+	for (size_t i = 0; list != NULL && i < list->count; i++)
+		for (size_t n = 0; n < list->all[i].chain_count; n++) {
+			const struct route_chain *chain = &list->all[i].chains[n];
+
+			for (size_t k = 0; k + 1 < chain->count; k++)
+				if (chain->steps[k].after < most)
+					most = chain->steps[k].after;
+		}
+	return most;
+}

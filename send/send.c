@@ -46,6 +46,7 @@ send_create(void)
 	move_init(s);
 	removal_init(s);
 	earlier_init(s);
+	drops_init(s);
 	admin_init(s);
 	status_init(s);
 	s->status_path = (struct str)STR_INIT(4096);
@@ -76,6 +77,7 @@ send_destroy(void *self)
 	str_free(&s->status_path);
 	place_drop_ahead(s, &s->mover.ahead);
 	channels_free(s);
+	drops_free(s);
 	deferred_free(s);
 	if (s->files.buckets != NULL)
 		files_free(&s->files);
@@ -207,9 +209,9 @@ is_through(struct send *s)
 {
 	bool waited = loop_now(s->loop) - s->started >= BY_HAND_WAIT;
 
-	if (s->flying > 0 || !channels_idle(s) || (!reader_is_idle(s) && !waited) || s->mover.due)
+	if (s->flying > 0 || !channels_idle(s) || !drops_idle(s) || (!reader_is_idle(s) && !waited) || s->mover.due)
 		return false;
-	if (channels_queued(s) > 0 && !waited)
+	if (channels_queued(s) + drops_queued(s) > 0 && !waited)
 		return false;
 	return deferred_is_idle(s) || (waited && s->deferred.blocked);
 }
@@ -219,7 +221,7 @@ finish_once(struct send *s)
 {
 	if (!is_through(s))
 		return false;
-	leave(s, s->put_off || channels_queued(s) > 0 || !reader_is_idle(s) ? EX_TEMPFAIL : EX_OK);
+	leave(s, s->put_off || channels_queued(s) + drops_queued(s) > 0 || !reader_is_idle(s) ? EX_TEMPFAIL : EX_OK);
 	return true;
 }
 
@@ -231,6 +233,7 @@ turn(void *arg)
 
 	earlier_turn(s);
 	more = channels_pump(s);
+	more |= drops_pump(s);
 	more |= reader_turn(s);
 	channels_flush(s);
 	deferred_write(s);
@@ -319,6 +322,10 @@ send_start(void *self, struct stage *stage, struct str *error)
 		return status;
 	if (channels_start(s, error) < 0)
 		return EX_USAGE;
+	if (drops_start(s) < 0) {
+		str_printf(error, "no memory");
+		return EX_OSERR;
+	}
 	status = listen_all(s, error);
 	if (status != EX_OK)
 		return status;

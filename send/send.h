@@ -64,6 +64,7 @@ struct send {
 	struct mover mover;
 	struct removal removal;
 	struct channels channels;
+	struct drops drops;
 	struct announce announce;
 	struct admin admin;
 	struct bounces bounces;

@@ -8,12 +8,13 @@
 #include "clock.h"
 #include "copy.h"
 #include "send.h"
+#include "text.h"
 
 #define EVERY (10 * CLOCK_SECOND)
 
 /* What there is to tell; the order is that of the files. */
 struct telling {
-	uint64_t waiting, deferred, flying, oldest;
+	uint64_t waiting, deferred, flying, oldest, down;
 };
 
 static void tick(void *arg);
@@ -43,6 +44,7 @@ static const struct metric {
 	{ "deferred", "Of them, those that wait for another try.", "gauge" },
 	{ "flying", "Of them, those that are being delivered.", "gauge" },
 	{ "oldest", "Seconds since the oldest of them arrived.", "gauge" },
+	{ "drops_down", "Drops that are down as a whole, and backed off.", "gauge" },
 	{ "done_total", "Deliveries since the start.", "counter" },
 	{ "later_total", "Attempts since the start that are to be made again.", "counter" },
 	{ "failed_total", "Failures since the start.", "counter" },
@@ -64,6 +66,34 @@ put_file(struct send *s, const char *name, const char *tmp, struct span text)
 	close(fd);
 }
 
+/* Which drops are down, and for how many seconds. */
+static void
+put_down(struct send *s, struct str *plain, struct str *prom)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < s->drops.count; i++) {
+		const struct drop *d = s->drops.all[i];
+		unsigned long long seconds = (loop_now(s->loop) - d->since) / CLOCK_SECOND;
+
+		if (d->failures == 0)
+			continue;
+		str_add(plain, "down:");
+		text_encode(plain, str_span(&d->name));
+		str_printf(plain, " %llu\n", seconds);
+		if (first)
+			str_add(prom, "# HELP deaddrop_send_drop_down_seconds How long a drop has been down.\n# TYPE deaddrop_send_drop_down_seconds gauge\n");
+		first = false;
+		str_add(prom, "deaddrop_send_drop_down_seconds{drop=\"");
+		for (size_t n = 0; n < d->name.len; n++) {
+			if (d->name.data[n] == '"' || d->name.data[n] == '\\')
+				str_add_char(prom, '\\');
+			str_add_char(prom, d->name.data[n]);
+		}
+		str_printf(prom, "\"} %llu\n", seconds);
+	}
+}
+
 static void
 tick(void *arg)
 {
@@ -73,8 +103,10 @@ tick(void *arg)
 	uint64_t now = clock_wall();
 
 	table_each(&s->table, count_entry, &t);
+	for (size_t i = 0; i < s->drops.count; i++)
+		t.down += s->drops.all[i]->failures > 0;
 	uint64_t values[METRICS] = { t.waiting, t.deferred, t.flying, t.oldest != 0 && now > t.oldest ? (now - t.oldest) / CLOCK_SECOND : 0,
-		s->status.counts[TARGET_DONE], s->status.counts[TARGET_LATER], s->status.counts[TARGET_FAILED], s->status.bounces,
+		t.down, s->status.counts[TARGET_DONE], s->status.counts[TARGET_LATER], s->status.counts[TARGET_FAILED], s->status.bounces,
 		now / CLOCK_SECOND };
 
 	for (size_t i = 0; i < METRICS; i++) {
@@ -84,6 +116,7 @@ tick(void *arg)
 		str_printf(&prom, "# HELP deaddrop_send_%s %s\n# TYPE deaddrop_send_%s %s\ndeaddrop_send_%s %llu\n", metrics[i].name, metrics[i].help,
 		    metrics[i].name, metrics[i].type, metrics[i].name, value);
 	}
+	put_down(s, &plain, &prom);
 	put_file(s, "send", "send.tmp", str_span(&plain));
 	put_file(s, "send.prom", "send.prom.tmp", str_span(&prom));
 	str_free(&plain);

@@ -37,8 +37,8 @@ struct entry {
 		struct mail *mail;		/* ENTRY_FLYING */
 	} is;
 	struct entry *link;			/* the next of its file's list; of the free ones */
+	uint64_t queued;			/* a bit for each channel and each drop whose queue it stands in */
 	uint32_t index;
-	uint32_t queued;			/* a bit for each channel whose queue it stands in */
 	uint16_t flags;
 	uint8_t place;
 };

@@ -3,7 +3,7 @@
 # A deliverer for tests: listens on a control socket, keeps what it gets, and answers as the file beside the socket says.
 # usage: drop.py SOCKET RULES OUT; RULES: lines "DROP K|Z|X STATUS TEXT", read anew for each job; DROP "*" is any; the answers
 # (a \n in TEXT is a newline: notes may follow it) "silent", "garbage", "half" and "die" in place of K break the protocol in their ways.  OUT gets a directory's worth of N.msg, and a line a job in OUT/jobs.
-import os, socket, sys, threading
+import os, socket, sys, threading, time
 
 def frames(conn):
     buf = b''
@@ -36,11 +36,11 @@ count = 0
 def serve(conn):
     global count
     conn.sendall(frame(b'Htest 1'))
-    key, rcpts, body, drop, unclear = b'', [], b'', '', 0
+    key, rcpts, body, drop, unclear, more = b'', [], b'', '', 0, ''
     for f in frames(conn):
         kind, value = f[:1], f[1:]
         if kind == b'J':
-            key, rcpts, body, unclear = value, [], b'', 0
+            key, rcpts, body, unclear, more = value, [], b'', 0, ''
         elif kind == b'D':
             drop = value.decode()
         elif kind == b'R':
@@ -49,6 +49,8 @@ def serve(conn):
             body += value
         elif kind == b'A' and value == b'unclear=1':
             unclear = 1
+        elif kind == b'A' and value.startswith(b'connections='):
+            more = ' ' + value.decode()
         elif kind == b'S':
             sender = value.decode('utf-8', 'replace')
         elif kind == b'E':
@@ -59,7 +61,11 @@ def serve(conn):
                     with open('%s/%d.msg' % (sys.argv[3], count), 'wb') as out:
                         out.write(body)
                 with open(sys.argv[3] + '/jobs', 'a') as out:
-                    out.write('%s %s <%s> %s unclear=%d\n' % (verdict, drop, sender, ' '.join(rcpts), unclear))
+                    out.write('%s %s <%s> %s unclear=%d%s\n' % (verdict, drop, sender, ' '.join(rcpts), unclear, more))
+            if text.startswith('slow '):         # slow SECONDS: with signs of life
+                for _ in range(int(text.split()[1]) * 4):
+                    time.sleep(0.25)
+                    conn.sendall(frame(b'Y' + key))
             if verdict == 'silent':
                 continue
             if verdict == 'garbage':

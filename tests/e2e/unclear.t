@@ -25,6 +25,7 @@ printf 'Subject: lost\n\n' | sendmail joe
 got '^Z old .*unclear=0'; ok $? "the first attempt is clear"
 wait_for 5 grep -q 'deferred.*unclear=1 "the end was sent"' "$chain/log/send"; ok $? "its answer is logged as unclear"
 got '^Z old .*unclear=1'; ok $? "the next attempt says so"
+mailq reroute test:new --all 2> "$scratch/err"; like "$(cat "$scratch/err")" 'settle' "an operator is told that its drop must settle it first"
 in_deferred() { [ -n "$(ls "$chain/deferred")" ]; }
 in_deferred; ok $? "it waits in deferred"
 like "$(grep -a '^%o' "$chain"/deferred/* | tail -n 1)" ' unclear$' "with a line that says so"
@@ -35,7 +36,6 @@ got '^Z old .*unclear=1' 15; ok $? "so does the first one of another process, at
 begin; restart
 got '^Z old .*unclear=1' 15; ok $? "an answer without a word on it leaves it unclear, through a clean restart too"
 is "$(grep -c new "$kept/jobs")" 0 "the new drop has seen nothing"
-mailq reroute test:new --all 2> "$scratch/err"; like "$(cat "$scratch/err")" 'settle' "an operator is told that its drop must settle it first"
 rule 'old Z 4.2.2 not there, and no room\nunclear=0' '* K 2.0.0 kept'
 got '^K new .*unclear=0' 15; ok $? "when the old drop has looked the route applies"
 wait_for 5 spool_is_empty; ok $? "and nothing waits"
