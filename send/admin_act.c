@@ -221,7 +221,12 @@ perform(struct acting *a, const struct action *action, struct id id)
 	if (a->send->deferred.ids != NULL)
 		return "the deferred messages are still being read; try again";
 	table_each(&a->send->table, match, &search);
-	if (search.entry == NULL || (search.entry->flags & ENTRY_STUCK) != 0)
+	if (search.entry == NULL) {
+		why = admin_dead(a->send, action->name, id, a->all, a->uid);
+		log_act(a->send, id, action->name, a->uid, why);
+		return why;
+	}
+	if ((search.entry->flags & ENTRY_STUCK) != 0)
 		return "no such message waits";
 	if ((search.entry->flags & ENTRY_FLYING) != 0)
 		return "it is being delivered at this moment";

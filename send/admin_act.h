@@ -16,4 +16,7 @@ const char *admin_act(struct send *s, struct span request, bool all, uid_t uid);
 /* Sends a message as the spool has it, in B frames.  NULL, or why not. */
 const char *admin_act_show(struct send *s, struct span id, bool all, uid_t uid, struct ctrl *c);
 
+/* The same for a message in dead/ (admin_dead.c): release or remove.  NULL, or why not. */
+const char *admin_dead(struct send *s, const char *verb, struct id id, bool all, uid_t uid);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "bounce_file.h"
@@ -260,39 +261,66 @@ match(void *arg, struct entry *e)
 		search->entry = e;
 }
 
-static void
-enter(struct send *s, struct id id)
+/* It waits for nothing any more.  It may have been there at the start, and may be in the table or not. */
+static int
+release(struct send *s, struct id id)
 {
-	struct entry *e = table_new(&s->table);
+	struct search search = { id, NULL };
 
-	if (e == NULL)
-		return;			/* the next start finds it */
-	e->place = ENTRY_DEFERRED;
-	e->at.name = id.name;
-	e->index = id.index;
-	s->table.deferred++;
-	deferred_schedule(s, e, 0);
+	if (bounce_file_release(s, id) < 0)
+		return -1;
+	table_each(&s->table, match, &search);
+	if (search.entry == NULL && s->deferred.ids == NULL)
+		deferred_enter(s, id);
+	else if (search.entry != NULL && (search.entry->flags & ENTRY_FLYING) == 0)
+		deferred_schedule(s, search.entry, 0);
+	return 0;
+}
+
+static void
+again(void *arg)
+{
+	struct send *s = arg;
+	struct bounces *b = &s->bounces;
+	size_t left = 0;
+
+	for (size_t i = 0; i < b->unreleased_count; i++)
+		if (release(s, b->unreleased[i]) < 0 && errno != ENOENT)
+			b->unreleased[left++] = b->unreleased[i];
+	b->unreleased_count = left;
+	if (left > 0)
+		loop_timer_set(s->loop, &b->again, loop_now(s->loop) + CLOCK_SECOND);
+}
+
+void
+bounces_init(struct send *s)
+{
+	loop_timer_init(&s->bounces.again, again, s);
+}
+
+void
+bounces_free(struct send *s)
+{
+	if (loop_timer_is_set(&s->bounces.again))
+		loop_timer_clear(s->loop, &s->bounces.again);
+	free(s->bounces.unreleased);
 }
 
 void
 bounce_release(struct send *s, struct mail *m)
 {
-	struct search search = { notification(m->id), NULL };
+	struct bounces *b = &s->bounces;
+	struct id id = notification(m->id), *all;
 
-	if (m->told == MAIL_UNTOLD)
+	if (m->told == MAIL_UNTOLD || release(s, id) == 0)
 		return;
-	if (bounce_file_release(s, search.id) < 0) {
-		log_errno(s->log, "release a notification; the next start does it");
-		return;
-	}
-	if (m->told == MAIL_TOLD) {
-		enter(s, search.id);
-		return;
-	}
-	/* It was there at the start; if it has not been looked at yet, it will be found released. */
-	table_each(&s->table, match, &search);
-	if (search.entry != NULL && (search.entry->flags & ENTRY_FLYING) == 0)
-		deferred_schedule(s, search.entry, 0);
+	log_errno(s->log, "release a notification");
+	all = realloc(b->unreleased, (b->unreleased_count + 1) * sizeof(*all));
+	if (all == NULL)
+		return;		/* the next start finds it */
+	b->unreleased = all;
+	all[b->unreleased_count++] = id;
+	loop_timer_set(s->loop, &b->again, loop_now(s->loop) + CLOCK_SECOND);
 }
 
 bool
@@ -370,7 +398,7 @@ bounce_late(struct send *s, struct mail *m)
 			/* Nothing depends on it, so it has a name of its own and is not held. */
 			if (id_new_name(0, &id.name) == 0 && write_report(s, &file.source, &list, id, false) == 0) {
 				log_told(s, m->id, id, file.source.record.sender, list.count);
-				enter(s, id);
+				deferred_enter(s, id);
 			} else {
 				log_errno(s->log, "write a notice of delay");
 			}

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "span.h"
+#include "id.h"
+#include "loop.h"
 
 struct send;
 struct mail;
@@ -25,6 +26,9 @@ struct bounces {		/* what may still be sent: a bucket that fills up in an hour *
 	uint64_t left;		/* in parts of which a notification costs BOUNCE_COST */
 	uint64_t filled;	/* boot time */
 	bool alarmed;
+	struct id *unreleased;	/* notifications that could not be released yet */
+	size_t unreleased_count;
+	struct loop_timer again;
 };
 
 void bounce_rules_default(struct bounce_rules *rules);
@@ -35,8 +39,10 @@ void bounce_rules_default(struct bounce_rules *rules);
  * 0, or -1 with errno: not now.
  */
 int bounce_settle(struct send *s, struct mail *m);
-/* After the parent's lines are durable. */
+/* After the parent's lines are durable.  What fails is done again by timer. */
 void bounce_release(struct send *s, struct mail *m);
+void bounces_init(struct send *s);
+void bounces_free(struct send *s);
 /* A deferred mail that is found at the start: whether it is a notification that was held when the process before ended (lines: its own). */
 bool bounce_is_held(const struct mail *m, struct span lines);
 void bounce_recover(struct send *s, struct mail *m);	/* releases it if its parent tells of it, or is gone */

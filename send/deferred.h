@@ -37,6 +37,8 @@ void deferred_free(struct send *s);
 bool deferred_turn(struct send *s);				/* true: there is more to do */
 /* An entry that has just come from the journal and is in deferred/ now. */
 void deferred_schedule(struct send *s, struct entry *e, uint64_t next);
+/* A file that was put into deferred/ just now: an entry of its own, due. */
+void deferred_enter(struct send *s, struct id id);
 int deferred_take(struct send *s, struct entry *e, struct channel *only);	/* as takeoff_entry */
 /* Opens what an entry stands for and takes it into memory.  file is to be closed by the caller where the result is not NULL.  NULL: not now; or it never
  * will be, and the entry is STUCK or GONE. */

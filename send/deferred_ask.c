@@ -83,3 +83,17 @@ deferred_ids(struct send *s, size_t *count)
 	*count = l.count;
 	return l.ids;
 }
+
+void
+deferred_enter(struct send *s, struct id id)
+{
+	struct entry *e = table_new(&s->table);
+
+	if (e == NULL)
+		return;			/* the next start finds it */
+	e->place = ENTRY_DEFERRED;
+	e->at.name = id.name;
+	e->index = id.index;
+	s->table.deferred++;
+	deferred_schedule(s, e, 0);
+}

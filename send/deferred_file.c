@@ -81,6 +81,12 @@ read_lines(struct deferred_file *file, uint64_t at, uint64_t size, struct span v
 int
 deferred_file_open(struct send *s, struct id id, struct deferred_file *file)
 {
+	return deferred_file_open_in(s, SPOOL_DEFERRED, id, file);
+}
+
+int
+deferred_file_open_in(struct send *s, enum spool_place place, struct id id, struct deferred_file *file)
+{
 	struct stat st;
 	char name[ID_TEXT_MAX];
 	struct span view;
@@ -89,7 +95,7 @@ deferred_file_open(struct send *s, struct id id, struct deferred_file *file)
 
 	*file = (struct deferred_file){ .text = STR_INIT(LINES_MAX) };
 	id_text(id, name);
-	file->fd = openat(s->spool.dir[SPOOL_DEFERRED], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	file->fd = openat(s->spool.dir[place], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (file->fd < 0)
 		return -1;
 	if (fstat(file->fd, &st) < 0 || read_record(s, file, (uint64_t)st.st_size, &view) < 0)

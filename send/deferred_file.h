@@ -4,6 +4,7 @@
 #define DEADDROP_DEFERRED_FILE_H
 
 #include "flight.h"
+#include "spool.h"
 
 struct deferred_file {
 	int fd;				/* read-only */
@@ -15,6 +16,7 @@ struct deferred_file {
 
 /* 0, or -1 with errno; EBADMSG: it is no sound record of this id; ENOTSUP: of an unknown version. */
 int deferred_file_open(struct send *s, struct id id, struct deferred_file *file);
+int deferred_file_open_in(struct send *s, enum spool_place place, struct id id, struct deferred_file *file);	/* the same in dead/ */
 void deferred_file_close(struct deferred_file *file);
 /* Appends m->pending.  fd: lent for syncing, to be closed by the caller.  0, or -1 with errno; what was written has left m->pending. */
 int deferred_file_append(struct send *s, struct mail *m, int *fd);

@@ -178,7 +178,7 @@ explain_run(const struct explain *explain, const struct plan *plan, struct str *
 	struct str message = STR_INIT(MESSAGE_MAX), attributes = STR_INIT(8192);
 	struct record record = { .sender = span_of(explain->sender != NULL ? explain->sender : ""),
 		.origin = span_of(explain->origin != NULL ? explain->origin : "inject"), .uid = (uid_t)explain->uid };
-	struct explaining x = { .plan = plan, .query = { &record, { "", 0 }, &trace }, .drops = STR_INIT(1024U * 1024) };
+	struct explaining x = { .plan = plan, .query = { &record, { "", 0 }, &trace, NULL }, .drops = STR_INIT(1024U * 1024) };
 	int status = EX_OK;
 
 	if (explain->client != NULL)

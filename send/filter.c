@@ -175,7 +175,7 @@ filter_field(const struct filter_list *list, const struct message_field *field, 
 		str_cut(&next, 0);
 		changed = (is_addresses(field->name) ? filter_field_addresses : filter_field_text)(&f->rule, str_span(value), &next);
 		if (changed < 0 && errno == ELOOP) {
-			plan_say(query, f->file.data, f->line, "limit", field->name);
+			plan_say(query, f->file.data, f->line, PLAN_LIMIT, field->name);
 			continue;
 		}
 		if (changed < 0 || (changed > 0 && str_set(value, str_span(&next)) < 0)) {
@@ -240,7 +240,7 @@ bool
 filter_list_discards(const struct filter_list *list, const struct plan_query *query, struct span drop)
 {
 	struct str out = STR_INIT(16U * 1024 * 1024);
-	struct plan_query quiet = { query->record, query->body, NULL };
+	struct plan_query quiet = { query->record, query->body, NULL, query->watch };
 	struct span header = query->body;
 	bool discards;
 

@@ -130,7 +130,7 @@ put_bytes(struct ctrl *c, struct span bytes)
 static int
 put_header(struct ctrl *c, const struct source *source, struct span header, struct span drop, const struct plan *plan)
 {
-	struct plan_query query = { &source->record, source->body, NULL };
+	struct plan_query query = { &source->record, source->body, NULL, plan->watch };
 	struct str changed = STR_INIT(FLIGHT_HEADER_MAX);
 	int bad;
 

@@ -122,6 +122,9 @@ target_follow(struct target *t, const struct outcome_line *line, const struct re
 		t->waited += retry_wait(retry, t->tries);
 	/* An operator's "now" changes the time; a line that only says that an attempt was lost does not. */
 	t->cut_short = !attempt && t->tries > 0 && line->state == OUTCOME_STATE_TRY_LATER && (t->cut_short || line->next != t->next);
+	/* One that was dead begins anew. */
+	if (line->tries == 0)
+		t->waited = 0;
 	t->tries = line->tries;
 	t->next = line->next;
 	t->state = target_states[line->state];
@@ -263,7 +266,7 @@ plan_recipients(struct mail *m, const struct record *record, const struct noted_
 			if (noted->all[line].number == number
 			    && apply_line(m, first, number, adding.recipient, &noted->all[line].line, retry) < 0)
 				return -1;
-		if (m->count == first && plan_make(plan, &(struct plan_query){ record, m->body, NULL }, address, add_planned, &adding) < 0)
+		if (m->count == first && plan_make(plan, &(struct plan_query){ record, m->body, NULL, plan->watch }, address, add_planned, &adding) < 0)
 			return -1;
 		if (record->sender.len > 0 && wants_success(attributes))
 			m->wants_success = true;

@@ -132,7 +132,7 @@ has_strays(const struct mail *m, const struct replanning *r)
 static int
 replan_recipient(struct mail *m, const struct record *record, const struct plan *plan, struct span address, struct replanning *r, struct span file)
 {
-	struct plan_query query = { record, m->body, NULL };
+	struct plan_query query = { record, m->body, NULL, plan->watch };
 	bool reroute = r->reroute;
 	int result;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "address.h"
 #include "alias.h"
@@ -121,6 +122,8 @@ plan_say(const struct plan_query *query, const char *file, unsigned line, const 
 {
 	if (query->trace != NULL)
 		query->trace->say(query->trace->arg, file, line, what, value);
+	if (query->watch != NULL && strcmp(what, PLAN_LIMIT) == 0)
+		query->watch->say(query->watch->arg, file, line, what, value);
 }
 
 /* What a recipient has led to so far, so that nothing is named twice. */

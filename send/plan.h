@@ -11,11 +11,13 @@
 #define PLAN_DROPS_MAX 16
 #define PLAN_DROP_LEN 1024	/* bytes of a drop with its argument */
 #define PLAN_STEPS_MAX 2000	/* that one recipient may lead to; more are not looked at */
+#define PLAN_LIMIT "limit"	/* what is said of a pattern that took too long */
 #define PLAN_DISCARD "discard"	/* a drop of send's own: the one way to lose mail on purpose */
 
 struct alias_table;
 struct route_list;
 struct filter_list;
+struct plan_trace;
 
 struct plan {
 	struct str drops[PLAN_DROPS_MAX];	/* where no route says more: "NAME:drop", "NAME:drop/argument" */
@@ -26,6 +28,7 @@ struct plan {
 	struct alias_table *aliases;		/* NULL: none; this and what follows are the configuration's */
 	struct route_list *routes;
 	struct filter_list *filters;
+	const struct plan_trace *watch;		/* for queries that are about mail, or NULL */
 };
 
 /* Somebody who wants to know why (explain.h): called for what applied, with its place in the configuration (file NULL: none). */
@@ -38,6 +41,7 @@ struct plan_query {
 	const struct record *record;
 	struct span body;			/* the message, or as much of its beginning as there is */
 	const struct plan_trace *trace;		/* NULL: nobody */
+	const struct plan_trace *watch;		/* NULL: nobody; told of patterns that reached their limits alone */
 };
 
 struct plan_step {

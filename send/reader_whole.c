@@ -88,13 +88,14 @@ deliver(struct send *s, struct file *f, const struct source *source, uint64_t of
 	struct str lines = STR_INIT(64U * 1024 * 1024);
 	struct entry *e = table_new(&s->table);
 	struct mail *m = NULL;
+	bool is_new = !(f->old && (f->old_until == 0 || offset < f->old_until));
 
 	if (e != NULL && (s->reader.replay_file != f || replay_lines(&s->reader.replay, source->record.id.index, &lines) == 0)) {
 		e->place = ENTRY_JOURNAL;
 		e->at.journal.file = f;
 		e->at.journal.offset = offset;
 		e->index = source->record.id.index;
-		e->flags = (uint16_t)((f->old && (f->old_until == 0 || offset < f->old_until) ? ENTRY_OLD : 0) | (lines.len > 0 ? ENTRY_LINES : 0));
+		e->flags = (uint16_t)((is_new ? 0 : ENTRY_OLD) | (lines.len > 0 ? ENTRY_LINES : 0));
 		m = takeoff_begin(s, e, source, str_span(&lines), file_name(f));
 	}
 	str_free(&lines);
@@ -113,6 +114,7 @@ deliver(struct send *s, struct file *f, const struct source *source, uint64_t of
 		return;
 	}
 	f->open++;
+	s->status.accepted += is_new;
 	flight_dispatch(s, m, source, NULL);
 	if (m->jobs == 0)
 		landing_mail(s, m);

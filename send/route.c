@@ -257,7 +257,7 @@ matches(const struct route *r, struct route_subject *subject)
 
 		/* A pattern that takes too long matches nothing, and excepts nothing. */
 		if (result < 0) {
-			plan_say(subject->query, r->file, r->line, "limit", subject->address);
+			plan_say(subject->query, r->file, r->line, PLAN_LIMIT, subject->address);
 			return 0;
 		}
 		if ((result > 0) == r->conds[i].except)

@@ -47,6 +47,7 @@ send_create(void)
 	removal_init(s);
 	earlier_init(s);
 	drops_init(s);
+	bounces_init(s);
 	admin_init(s);
 	status_init(s);
 	s->status_path = (struct str)STR_INIT(4096);
@@ -78,6 +79,7 @@ send_destroy(void *self)
 	place_drop_ahead(s, &s->mover.ahead);
 	channels_free(s);
 	drops_free(s);
+	bounces_free(s);
 	deferred_free(s);
 	if (s->files.buckets != NULL)
 		files_free(&s->files);
@@ -305,6 +307,22 @@ open_spool(struct send *s, struct str *error)
 	return EX_OK;
 }
 
+/* A pattern was cut off, so its route or filter did not apply. */
+static void
+log_limit(void *arg, const char *file, unsigned line, const char *what, struct span value)
+{
+	struct send *s = arg;
+	struct log_line log;
+
+	log_begin(&log, s->log, what);
+	if (file != NULL)
+		log_word(&log, "file", file);
+	log_num(&log, "line", line);
+	log_str(&log, "subject", (struct span){ value.data, value.len < 100 ? value.len : 100 });
+	log_text(&log, span_of("a pattern took too long for this, and was passed over"));
+	log_end(&log);
+}
+
 int
 send_start(void *self, struct stage *stage, struct str *error)
 {
@@ -317,6 +335,8 @@ send_start(void *self, struct stage *stage, struct str *error)
 	s->hub = stage_hub(stage);
 	s->once = stage_once(stage);
 	s->started = loop_now(s->loop);
+	s->watch = (struct plan_trace){ log_limit, s };
+	s->config.plan.watch = &s->watch;
 	status = open_spool(s, error);
 	if (status != EX_OK)
 		return status;

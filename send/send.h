@@ -19,6 +19,7 @@
 #include "mark.h"
 #include "move.h"
 #include "outcomes.h"
+#include "plan.h"
 #include "reader.h"
 #include "removal.h"
 #include "stage.h"
@@ -70,6 +71,8 @@ struct send {
 	struct bounces bounces;
 	struct status status;
 	struct loop_timer rescan, drain_limit, mark_again;
+
+	struct plan_trace watch;	/* patterns that reach their limits get into the log */
 
 	bool draining;
 	bool put_off;			/* something was deferred by this run */

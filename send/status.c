@@ -45,6 +45,7 @@ static const struct metric {
 	{ "flying", "Of them, those that are being delivered.", "gauge" },
 	{ "oldest", "Seconds since the oldest of them arrived.", "gauge" },
 	{ "drops_down", "Drops that are down as a whole, and backed off.", "gauge" },
+	{ "accepted_total", "Messages taken over from queue since the start.", "counter" },
 	{ "done_total", "Deliveries since the start.", "counter" },
 	{ "later_total", "Attempts since the start that are to be made again.", "counter" },
 	{ "failed_total", "Failures since the start.", "counter" },
@@ -106,7 +107,7 @@ tick(void *arg)
 	for (size_t i = 0; i < s->drops.count; i++)
 		t.down += s->drops.all[i]->failures > 0;
 	uint64_t values[METRICS] = { t.waiting, t.deferred, t.flying, t.oldest != 0 && now > t.oldest ? (now - t.oldest) / CLOCK_SECOND : 0,
-		t.down, s->status.counts[TARGET_DONE], s->status.counts[TARGET_LATER], s->status.counts[TARGET_FAILED], s->status.bounces,
+		t.down, s->status.accepted, s->status.counts[TARGET_DONE], s->status.counts[TARGET_LATER], s->status.counts[TARGET_FAILED], s->status.bounces,
 		now / CLOCK_SECOND };
 
 	for (size_t i = 0; i < METRICS; i++) {

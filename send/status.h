@@ -12,6 +12,7 @@ struct status {
 	struct loop_timer tick;
 	uint64_t counts[16];		/* by what an attempt made of a target */
 	uint64_t bounces;
+	uint64_t accepted;
 };
 
 void status_init(struct send *s);

@@ -89,6 +89,29 @@ like "$(cat "$chain/status/send")" 'oldest [0-9]' "and how old it is"
 like "$(cat "$chain/status/send.prom")" 'deaddrop_send_waiting 1' "in Prometheus' form too"
 is "$(grep -cvE '^(# (HELP|TYPE) deaddrop_send_[a-z_]+ .+|deaddrop_send_[a-z_]+ [0-9.]+)$' "$chain/status/send.prom")" 0 "which is well formed"
 
+# Dead messages
+printf '%s\n' 'old X 5.7.1 refused' '* K 2.0.0 kept' > "$rules"; drop_start; : > "$kept/jobs"
+for n in 1 2; do printf 'Subject: dead %s\n\n' $n | sendmail -f '<>' fritz; done
+dead_are() { [ "$(ls "$chain/dead" | wc -l)" = "$1" ]; }
+wait_for 10 dead_are 2; ok $? "two messages are dead"
+dead_id() { ls "$chain/dead" | head -n 1; }
+dead=$(dead_id)
+like "$(mailq show "$dead")" 'Subject: dead' "show"
+mailq hold "$dead" 2> "$scratch/err"; is $? 69 "a dead one cannot be held"
+like "$(cat "$scratch/err")" 'released or removed' "and why"
+mailq remove "$dead" > /dev/null; is $? 0 "remove"
+dead_are 1; ok $? "it is gone"
+dead=$(dead_id); : > "$kept/jobs"
+mailq release "$dead" > /dev/null; is $? 0 "release"
+wait_for 10 grep -q '^X old' "$kept/jobs"; ok $? "it is tried anew"
+wait_for 10 dead_are 1; ok $? "and dead again"
+printf '%s\n' 'old K 2.0.0 kept' > "$rules"
+wait_for 5 mailq release "$dead"; ok $? "released once more"
+wait_for 10 grep -q '^K old' "$kept/jobs"; ok $? "it is delivered"
+dead_are 0; ok $? "and no more in dead"
+wait_for 15 status_says '^accepted_total [1-9]'; ok $? "the status file counts what was accepted"
+drop_stop; rm -f "$chain/test.ctrl"
+
 # Users
 if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
 	chmod 0777 "$chain/admin.ctrl" "$chain/queue.ctrl"

@@ -169,6 +169,30 @@ restart
 like "$(explain "$(head -c 60 /dev/zero | tr '\0' a)"@b < "$scratch/m")" 'limit' "--explain tells of the limit"
 sendmail "$(head -c 60 /dev/zero | tr '\0' a)@b" < "$scratch/m"
 wait_for 10 grep -q '^K inbox' "$kept/jobs"; ok $? "a pattern without end is cut off; the next route decides"
+like "$(grep 'send: limit' "$chain/log/send" | head -n 1)" 'file=.*send.conf line=2 subject=.*took too long' "with a log line that names file and line"
+
+# Origin: who handed it in
+printf '%s\n' 'retry 1s until 1d' 'route client 192.0.2.0/24 origin smtpd to test:client' 'route origin inject uid '"$(id -u)"' rcpt byuid to test:byuid' \
+	'route group '"$(id -gn)"' origin inject to test:bygroup' 'route all to test:inbox' > "$conf"
+check; is $? 0 "routes by origin"; diag "$(cat "$scratch/check")"
+stage_stop queue; queue_options="--in-trust $chain/trusted.ctrl"; restart; stage_start queue; wait_for 5 test -S "$chain/trusted.ctrl"
+: > "$kept/jobs"
+printf 'Subject: o\n\n' | sendmail byuid
+wait_for 10 grep -q '^K byuid' "$kept/jobs"; ok $? "by uid, of what inject handed in"
+printf 'Subject: o\n\n' | sendmail anybody
+wait_for 10 grep -q '^K bygroup' "$kept/jobs"; ok $? "by group"
+python3 - "$chain/trusted.ctrl" > "$scratch/handed" <<'EOP'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+for f in ('Hsmtpd 1', 'M' + '0123456789abcdef' * 2, 'Sx@example.org', 'Aclient=192.0.2.7', 'Rjoe', 'BSubject: o\n\n', 'E'):
+    s.sendall(b'%d:%s,' % (len(f), f.encode()))
+s.settimeout(5)
+got = b''
+while b'K0123' not in got:
+    got += s.recv(1000)
+EOP
+wait_for 10 grep -q '^K client' "$kept/jobs"; ok $? "by the client of what smtpd handed in"
 
 # A deliverer gone mad
 echo 'route all to test:x' > "$conf"; echo 'retry 1s until 1d' >> "$conf"

@@ -44,7 +44,7 @@ static void
 assert_filtered(const struct filter_list *list, const char *header, enum filter_result result, const char *wanted)
 {
 	struct str out = STR_INIT(1024 * 1024);
-	struct plan_query query = { NULL, span_of(header), NULL };
+	struct plan_query query = { NULL, span_of(header), NULL, NULL };
 
 	assert_int_equal(filter_list_apply(list, span_of(header), span_of("local:inbox"), &query, &out), result);
 	if (wanted != NULL)
@@ -82,7 +82,7 @@ test_filter_random(void **state)
 	(void)state;
 	for (int n = 0; n < 20000; n++) {
 		struct str text = STR_INIT(4096), out = STR_INIT(1024 * 1024);
-		struct plan_query query = { NULL, { "", 0 }, NULL };
+		struct plan_query query = { NULL, { "", 0 }, NULL, NULL };
 
 		for (uint32_t i = draw(40); i > 0; i--)
 			assert_int_equal(str_add(&text, pieces[draw(sizeof(pieces) / sizeof(pieces[0]))]), 0);
