@@ -293,6 +293,40 @@ static void test_joins(void **state)
 	close(two);
 }
 
+/* A job that takes long says so to all who wait, now and then, where they told how long they wait. */
+static void test_alive(void **state)
+{
+	struct fixture *f = *state;
+	char text[4096];
+	int one = dial(f), two = dial(f);
+
+	f->keep = true;
+	say(f, one, "Htest 1|J" KEY_1 "|Dbox|S|Aarrival=1|Atimeout=1|Rfrank|BX|E");
+	say(f, two, BEGIN "Bx|E");
+	hear(f, one, text, sizeof text);
+	assert_non_null(f->jobs);
+	deliver_alive(f->jobs);
+	assert_string_equal(hear(f, one, text, sizeof text), "");
+	usleep(200000);
+	deliver_alive(f->jobs);
+	deliver_alive(f->jobs);
+	assert_string_equal(hear(f, one, text, sizeof text), "Y" KEY_1 "\n");
+	finish_all(f);
+	assert_string_equal(hear(f, one, text, sizeof text), "K" KEY_1 " 0 2.0.0 stored 1\n");
+	hear(f, two, text, sizeof text);
+	/* Nobody said how long. */
+	say(f, one, "J" KEY_2 "|Dbox|S|Aarrival=1|Rfrank|BX|E");
+	hear(f, one, text, sizeof text);
+	deliver_alive(f->jobs);
+	usleep(200000);
+	deliver_alive(f->jobs);
+	assert_string_equal(hear(f, one, text, sizeof text), "");
+	finish_all(f);
+	hear(f, one, text, sizeof text);
+	close(one);
+	close(two);
+}
+
 /* Each breaks the rules; nothing is answered or delivered, the connection is dropped. */
 static void test_rules(void **state)
 {
@@ -489,6 +523,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_job),
 		TEST(test_joins),
+		TEST(test_alive),
 		TEST(test_rules),
 		TEST(test_too_many_recipients),
 		TEST(test_descriptors),
