@@ -10,6 +10,7 @@
 #include "byhand.h"
 #include "check.h"
 #include "deliver.h"
+#include "import.h"
 #include "pool.h"
 #include "stage.h"
 
@@ -21,6 +22,7 @@
 struct imap {
 	struct stage *stage;
 	const char *account;		/* --account, or NULL */
+	struct import_request import;	/* path NULL: none */
 	struct account_table accounts;
 	struct keeper *keeper;
 	struct session_host host;
@@ -52,9 +54,15 @@ static int option(void *self, struct stage *stage, const char *name, const char 
 	struct imap *imap = self;
 
 	(void)stage;
-	(void)name;
 	(void)error;
-	imap->account = value;
+	if (!strcmp(name, "account"))
+		imap->account = value;
+	else if (!strcmp(name, "import"))
+		imap->import.path = value;
+	else if (!strcmp(name, "mailbox"))
+		imap->import.mailbox = value;
+	else
+		imap->import.subfolders = true;
 	return 0;
 }
 
@@ -106,6 +114,8 @@ static int run_alone(struct imap *imap, struct stage *stage, struct str *error)
 	set_host(imap, stage, loop);
 	if (stage_checking(stage))
 		status = check_run(&imap->host, &imap->accounts, imap->account, error);
+	else if (imap->import.path)
+		status = import_run(&imap->host, &imap->accounts, &imap->import, error);
 	else
 		status = byhand_run(&imap->host, &imap->accounts, imap->account, STDIN_FILENO, &where, error);
 	if (!status && stage_verbose(stage) && where.len)
@@ -128,6 +138,11 @@ static int prepare(void *self, struct stage *stage, struct str *error)
 		return status;
 	if (!stage_in(stage, 0) && !imap->account)
 		return str_add(error, "where to listen is missing: --in SOCKET; or --account NAME to deliver one message by hand"), EX_USAGE;
+	if (!imap->import.path && (imap->import.mailbox || imap->import.subfolders))
+		return str_add(error, "--mailbox and --subfolders belong to --import"), EX_USAGE;
+	if (imap->import.path && (!imap->account || stage_in(stage, 0)))
+		return str_add(error, "--import wants --account NAME, and no --in"), EX_USAGE;
+	imap->import.account = imap->account;
 	stage_jail(stage)->max_files = FILES_MAX;
 	if (stage_in(stage, 0))
 		return 0;
@@ -211,6 +226,9 @@ static void drain(void *self, struct stage *stage)
 
 static const struct stage_option options[] = {
 	{ "account", 0, "NAME", "by hand: append the message on standard input to this drop; with --check: look at it alone" },
+	{ "import", 0, "PATH", "by hand: upload this Maildir or mbox file to --account, each message once however often it is run" },
+	{ "mailbox", 0, "NAME", "with --import: where to, in place of the account's mailbox" },
+	{ "subfolders", 0, NULL, "with --import: the subfolders of the Maildir (Maildir++), too" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -220,10 +238,12 @@ int main(int argc, char **argv)
 		.name = "imap",
 		.synopsis = "deaddrop-imap --in SOCKET --config FILE [OPTION]...\n"
 		    "deaddrop-imap --config FILE --account NAME[/ARGUMENT] < MESSAGE\n"
+		    "deaddrop-imap --config FILE --account NAME --import PATH [--mailbox NAME] [--subfolders]\n"
 		    "deaddrop-imap --config FILE --check [--account NAME]\n",
 		.summary = "Appends messages to IMAP mailboxes: as a stage, or one message by hand.",
 		.examples = "deaddrop-imap --config imap.conf --account phone < message\n"
-		    "deaddrop-imap --config imap.conf --account phone --check -vv\n",
+		    "deaddrop-imap --config imap.conf --account phone --check -vv\n"
+		    "deaddrop-imap --config imap.conf --account phone --import ~/Maildir --subfolders\n",
 		.options = options,
 		.needs = SANDBOX_UNIX | SANDBOX_INET,
 		.has_in = true,

@@ -16,6 +16,8 @@ struct item {				/* a message for an account; the owner's */
 	struct deliver_job *job;
 	struct body body;
 	struct str mailbox;		/* UTF-8, as configured */
+	const char *flags;		/* in place of the account's; NULL: those.  The owner's */
+	bool dated;			/* its arrival is the internal date, whatever the account says */
 	bool unclear;			/* it may be there already: look before it is appended */
 	bool created;			/* its mailbox was made for it */
 	bool alone;			/* not with others in one command */

@@ -139,8 +139,8 @@ static int begin_item(struct session *s, struct item *item, bool first)
 		str_printf(&line, "%s APPEND ", s->writing->tag);
 		session_quoted(s, &line, item->mailbox.data);
 	}
-	str_printf(&line, " (%s) ", s->account->flags);
-	if (s->account->date_arrival)
+	str_printf(&line, " (%s) ", item->flags ? item->flags : s->account->flags);
+	if (s->account->date_arrival || item->dated)
 		put_date(&line, item->job->arrival);
 	str_printf(&line, "%s{%llu%s}\r\n", item->body.has_nul ? "~" : "", (unsigned long long)item->body.length, plus);
 	body_rewind(&item->body);

@@ -9,7 +9,10 @@ static void created(struct session *s)
 	str_set(&s->created, str_span(&s->create));
 	str_cut(&s->create, 0);
 	session_wait(s, session_answer_state, "nothing", s->account->keep_alive);
-	session_append_pump(s);
+	if (s->survey)
+		session_survey_created(s);
+	else
+		session_append_pump(s);
 }
 
 static int command(struct session *s, const char *verb)

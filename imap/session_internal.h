@@ -103,6 +103,7 @@ struct session {
 	uint64_t exists;
 	bool found, tail;
 	struct str uids;
+	struct session_survey *survey;	/* the owner's, while it is being made */
 };
 
 /* session.c */
@@ -149,6 +150,9 @@ void session_answer_warning(struct session *s, const struct response *response);
 
 /* session_create.c */
 void session_create_begin(struct session *s);
+
+/* session_survey.c */
+void session_survey_created(struct session *s);		/* the mailbox was made, or refused */
 
 /* session_look.c */
 void session_look_begin(struct session *s, struct item *item);
