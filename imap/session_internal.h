@@ -82,6 +82,7 @@ struct session {
 	const struct sasl_mechanism *mechanism;
 	struct str initial;		/* its first message */
 	bool secret_line;		/* the next line out is not to be traced */
+	bool unbound;			/* it offers a channel binding that it then refuses */
 	char separator;
 	struct str prefix;
 	bool utf8;
@@ -131,6 +132,10 @@ void session_connect_drop(struct session *s);		/* what is being tried */
 /* session_login.c */
 session_state session_login_greeting;
 void session_login_secured(struct session *s);
+
+/* session_names.c: take what concerns them from any response */
+void session_names_namespace(struct session *s, const struct response *response);
+void session_names_list(struct session *s, const struct response *response);
 
 /* session_append.c */
 void session_append_pump(struct session *s);

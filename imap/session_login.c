@@ -31,7 +31,7 @@ static void identify(const struct session *s, struct sasl_identity *identity, st
 		.clear = tls ? tls_verified(tls) || account->verify_none : account->tunnel >= 0, .certificate = tls && tls_context_has_certificate(account->context),
 	};
 	*(token ? &identity->token : &identity->password) = secret;
-	if (tls && !tls_binding_best(tls, &kind, binding)) {
+	if (tls && !s->unbound && !tls_binding_best(tls, &kind, binding)) {
 		identity->binding_name = tls_binding_name(kind);
 		identity->binding = str_span(binding);
 	}
@@ -193,14 +193,31 @@ static void begin_authentication(struct session *s)
 	str_free(&binding);
 }
 
+/* Some servers offer SCRAM with channel binding and know the one that TLS 1.3 has no more alone (tls-unique): their NO is not about the password.  Who insists on
+ * binding says so in the account. */
+static bool retry_unbound(struct session *s, const struct response *response)
+{
+	if (response->status != RESPONSE_NO || !strstr(sasl_name(s->mechanism), "-PLUS") || s->account->sasl || span_is_nocase(response->code, "AUTHENTICATIONFAILED"))
+		return false;
+	if (s->host->log)
+		log_event(s->host->log, "login", "%s: %s is refused: %.*s; once more without channel binding", s->account->name, sasl_name(s->mechanism),
+		    (int)response->text.len, response->text.data);
+	s->unbound = true;
+	sasl_client_free(s->sasl);
+	s->sasl = NULL;
+	begin_authentication(s);
+	return true;
+}
+
 /* The server's last word may bring data (SCRAM's proof) only as a challenge: its OK holds none. */
 static void authenticated(struct session *s, const struct response *response)
 {
 	struct str error = STR_INIT(SASL_ERROR_MAX);
 
-	if (response->status != RESPONSE_OK)
-		login_refused(s, response);
-	else if (sasl_client_accepted(s->sasl, span_of(""), &error) < 0) {
+	if (response->status != RESPONSE_OK) {
+		if (!retry_unbound(s, response))
+			login_refused(s, response);
+	} else if (sasl_client_accepted(s->sasl, span_of(""), &error) < 0) {
 		s->login_failed = true;
 		session_fail(s, "4.7.8", "login: %s", error.data);
 	} else {
@@ -380,38 +397,16 @@ static void ask_namespace(struct session *s)
 		session_wait(s, state_namespace, "the answer to NAMESPACE", SESSION_COMMAND_WAIT);
 }
 
-/* The first personal one: (("INBOX." ".")) … */
 static void state_namespace(struct session *s, const struct response *response)
 {
-	struct str value = STR_INIT(MAILBOX_MAX), prefix = STR_INIT(MAILBOX_MAX);
-	struct span data = response->data;
-
-	if (response->kind == RESPONSE_DATA && span_is_nocase(response->word, "NAMESPACE") && response_next(&data, &value) == RESPONSE_OPEN &&
-	    response_next(&data, &value) == RESPONSE_OPEN && response_next(&data, &prefix) == RESPONSE_STRING) {
-		str_set(&s->prefix, str_span(&prefix));
-		if (response_next(&data, &value) == RESPONSE_STRING && value.len == 1)
-			s->separator = *value.data;
-	}
-	str_free(&value);
-	str_free(&prefix);
+	session_names_namespace(s, response);
 	if (session_is_answer(s, response))
 		ask_list(s);
 }
 
-/* (\Noselect) "/" "" */
 static void state_list(struct session *s, const struct response *response)
 {
-	struct str value = STR_INIT(MAILBOX_MAX);
-	struct span data = response->data;
-	enum response_token token;
-
-	if (response->kind == RESPONSE_DATA && span_is_nocase(response->word, "LIST") && response_next(&data, &value) == RESPONSE_OPEN) {
-		while ((token = response_next(&data, &value)) != RESPONSE_CLOSE && token != RESPONSE_END)
-			;
-		if (response_next(&data, &value) == RESPONSE_STRING && value.len == 1)
-			s->separator = *value.data;
-	}
-	str_free(&value);
+	session_names_list(s, response);
 	if (session_is_answer(s, response))
 		ready(s);
 }
