@@ -20,7 +20,7 @@ struct world {
 	struct mail *mail;
 	unsigned flags;
 	bool securing, identifying, ready, over, back;
-	size_t sends;
+	size_t sends, room;
 	struct str out;
 };
 
@@ -28,13 +28,15 @@ static int do_write(void *arg, const void *data, size_t len)
 {
 	struct world *w = arg;
 
+	if (len > w->room)
+		abort();
+	w->room -= len;
 	return w->out.len > MAX / 2 ? 0 : str_append(&w->out, data, len);
 }
 
 static size_t do_room(void *arg)
 {
-	(void)arg;
-	return SESSION_ROOM;
+	return ((struct world *)arg)->room;
 }
 
 static int do_secure(void *arg, struct str *error)
@@ -101,7 +103,7 @@ static void aside(struct world *w)
 	}
 }
 
-static struct deliver_job *make_job(void)
+static struct deliver_job *make_job(bool large)
 {
 	static const char *const rcpts[] = { "a@b.example", "c@d.example", "a@b.example", "\xc3\xa4@b.example" };
 	struct deliver_job *job = deliver_job_new();
@@ -110,6 +112,9 @@ static struct deliver_job *make_job(void)
 		abort();
 	for (size_t i = 0; i < sizeof rcpts / sizeof rcpts[0]; i++)
 		if (deliver_job_add_recipient(job, span_of(rcpts[i])) < 0)
+			abort();
+	for (size_t i = 0; large && i < 3000; i++)
+		if (str_add(&job->head, "..a line that begins with dots\n") < 0)
 			abort();
 	return job;
 }
@@ -120,10 +125,12 @@ static void fuzz_session(const uint8_t *data, size_t size)
 		.write = do_write, .room = do_room, .secure = do_secure, .identify = do_identify, .ready = do_ready, .sent = do_sent, .over = do_over,
 	};
 	struct world w = { .flags = size > 1 ? data[1] : 0, .out = STR_INIT(MAX) };
-	struct session_settings settings = { .peer = "peer", .name = "me", .lmtp = w.flags & 1, .starttls = w.flags & 2, .login = w.flags & 4, .no_pipelining = w.flags & 8 };
+	struct session_settings settings = { .peer = "peer", .name = "me", .lmtp = w.flags & 1, .starttls = w.flags & 2, .login = w.flags & 4, .no_pipelining = w.flags & 8,
+		.refuse_eight_bit = w.flags & 1, .refuse_long_lines = w.flags & 2 };
 	struct span rest = { (const char *)data + 2, size > 2 ? size - 2 : 0 };
-	struct deliver_job *job = make_job();
+	struct deliver_job *job = make_job(w.flags & 128);
 
+	w.room = SESSION_ROOM;
 	w.mail = mail_new(job);
 	w.session = session_new(&settings, &ops, &w);
 	if (!w.mail || mail_survey(w.mail) < 0 || !w.session)
@@ -134,10 +141,12 @@ static void fuzz_session(const uint8_t *data, size_t size)
 
 		while (piece < rest.len && (unsigned char)rest.data[piece] >= 4)
 			piece++;
+		w.room = SESSION_ROOM;	/* what was written is gone meanwhile */
 		rest = span_skip(rest, session_input(w.session, (struct span){ rest.data, piece }));
 		session_pump(w.session);
 		if (!w.securing && !w.identifying && !w.ready && !session_is_over(w.session))
 			continue;
+		w.room = SESSION_ROOM;
 		aside(&w);
 	}
 	session_lost(w.session, SESSION_LOST, "the end");
