@@ -25,6 +25,8 @@ struct session {
 	/* login */
 	struct sasl_client *sasl;
 	const char *mechanism;
+	bool clear;			/* the server may see a password */
+	bool unbound;			/* it has refused our channel binding */
 	bool secret;			/* what passes is not for a trace */
 	struct str answer;		/* our next message, in base 64 */
 	bool answer_waits;		/* for the server to ask for it */

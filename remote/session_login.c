@@ -2,6 +2,8 @@
 /* AUTH (RFC 4954). */
 #include "session_internal.h"
 
+#include <string.h>
+
 #include "base64.h"
 
 #define INITIAL_MAX 500			/* octets of an initial response: a command line that keeps to RFC 5321's length; longer ones go when the server asks */
@@ -61,14 +63,19 @@ static void send_auth(struct session *session)
 	str_free(&shown);
 }
 
-static void begin(struct session *session, const struct sasl_identity *identity, struct str *reason)
+static void begin(struct session *session, const struct sasl_identity *given, struct str *reason)
 {
 	struct span offered = str_span(&session->offer.mechanisms);
-	const struct sasl_mechanism *mechanism = sasl_choose(offered, session->settings->mechanisms, identity, reason);
+	struct sasl_identity identity = *given;
+	const struct sasl_mechanism *mechanism;
 
+	if (session->unbound)
+		identity.binding_name = NULL;
+	session->clear = identity.clear;
+	mechanism = sasl_choose(offered, session->settings->mechanisms, &identity, reason);
 	if (mechanism) {
 		session->mechanism = sasl_name(mechanism);
-		session->sasl = sasl_client_new(mechanism, identity, offered, NULL, reason);
+		session->sasl = sasl_client_new(mechanism, &identity, offered, NULL, reason);
 	}
 	if (!session->sasl || (sasl_client_first(session->sasl) && step(session, span_of(""), reason) == SASL_FAILED)) {
 		login_failed(session, reason->len ? reason->data : "no memory");
@@ -143,6 +150,27 @@ static void on_welcome(struct session *session)
 	str_free(&reason);
 }
 
+/*
+ * Servers offer -PLUS that know another binding than the one that belongs to the version of TLS (Cyrus has tls-unique with TLS 1.3 too), and call
+ * ours a wrong argument.  One whose certificate was verified is asked again without, where the choice is ours: the binding would have told nothing
+ * new.  535 is a wrong password, and not to be said twice.
+ */
+static bool may_go_unbound(const struct session *session)
+{
+	size_t len = strlen(session->mechanism);
+
+	return session->reply.code / 100 == 5 && session->reply.code != 535 && !session->unbound && session->clear && !session->settings->mechanisms &&
+		len > 5 && !strcmp(session->mechanism + len - 5, "-PLUS");
+}
+
+static void go_unbound(struct session *session)
+{
+	sasl_client_free(session->sasl);
+	session->sasl = NULL;
+	session->unbound = true;
+	session_begin_login(session);
+}
+
 void session_on_auth(struct session *session)
 {
 	unsigned code = session->reply.code;
@@ -151,6 +179,8 @@ void session_on_auth(struct session *session)
 		on_challenge(session);
 	else if (code / 100 == 2)
 		on_welcome(session);
+	else if (may_go_unbound(session))
+		go_unbound(session);
 	else if (session->reason.len)
 		login_failed(session, session->reason.data);
 	else
