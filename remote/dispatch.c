@@ -201,7 +201,7 @@ static void on_over(void *arg, enum session_end why, const char *text)
 
 	if (mail && mail->lane == lane)
 		forgive_or_blame(lane, mail, why, text);
-	else if (!lane->up)
+	else if (!lane->up || (why != SESSION_QUIT && dispatch->first))
 		dispatch_failed(dispatch, lane->relay, why, text);
 	free_lane(lane);
 	wake(dispatch);

@@ -246,7 +246,7 @@ void session_secured(struct session *session)
 /* Nothing was asked: it is tired of us. */
 static void on_idle(struct session *session)
 {
-	session_end(session, session->state == SESSION_READY ? SESSION_QUIT : SESSION_LOST, "%s", session_said(session));
+	session_end(session, session->state == SESSION_READY ? SESSION_REFUSED : SESSION_LOST, "%s", session_said(session));
 }
 
 static void on_quit(struct session *session)
@@ -266,7 +266,8 @@ void session_lost(struct session *session, enum session_end why, const char *tex
 {
 	if (session->state == SESSION_OVER)
 		return;
-	if (session->state == SESSION_READY || session->state == SESSION_QUITTING)
+	/* A connection that has served may end; one that ends before it was used did not work. */
+	if ((session->state == SESSION_READY && session->count) || session->state == SESSION_QUITTING)
 		why = SESSION_QUIT;
 	if (session->mail)
 		session_mail_lost(session, why, text);

@@ -18,7 +18,7 @@
 #define SESSION_TEXT_MAX 1000
 
 enum session_end {
-	SESSION_QUIT,			/* as asked for, or the server was tired of an idle connection: nothing is wrong */
+	SESSION_QUIT,			/* as asked for, or the server was tired of a connection that it had served: nothing is wrong */
 	SESSION_LOST,			/* the connection broke, or the server was silent */
 	SESSION_REFUSED,		/* the server does not want us, or lacks what is demanded */
 	SESSION_LOGIN,			/* the login was refused, or there is no way to log in */

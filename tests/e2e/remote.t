@@ -359,9 +359,15 @@ def test_jail():
     os.chmod(scratch + '/root.pw', 0o600)
     jail = tempfile.mkdtemp(dir=scratch)
     os.chmod(jail, 0o755)
-    with Server(lmtp=True, path=path) as s, Server(EHLO='250-peer\r\n250 AUTH PLAIN', AUTH=cram(True)) as far:
+    open(scratch + '/root.token', 'w').write('from-file\n')
+    os.chmod(scratch + '/root.token', 0o600)
+    with Server(lmtp=True, path=path) as s, Server(EHLO='250-peer\r\n250 AUTH PLAIN', AUTH=cram(True)) as far, \
+            Server(EHLO='250-peer\r\n250 AUTH XOAUTH2 OAUTHBEARER', AUTH=oauth(b'from-file')) as filed, Server(EHLO='250-peer\r\n250 AUTH OAUTHBEARER', AUTH=oauth(b'made-of-65534')) as made:
         config = 'drop near { lmtp %s }\ndrop far { relay localhost port %d tls none; user frank; password-file %s/root.pw }\n' % (path, far.port, scratch)
         config += 'drop token { relay %s tls none; user frank; mechanisms PLAIN; token-command /bin/echo x; backoff 1s 1s }\n' % far.at
+        config += 'drop filed { relay %s tls none; user frank; token-file %s/root.token }\n' % (filed.at, scratch)
+        config += 'drop made { relay %s tls none; user frank; token-command /bin/sh -c "echo made-of-$(id -u)" }\n' % made.at
+        config += 'drop slow { relay %s tls none; user frank; token-command /bin/sleep 1000; timeout 1s; backoff 1s 1s }\n' % made.at
         with Stage(config, '--chroot', jail, '--user', 'nobody') as stage:
             status = open('/proc/%d/status' % stage.process.pid).read()
             ok('Seccomp:\t2' in status and 'NoNewPrivs:\t1' in status and 'CapEff:\t0000000000000000' in status and 'Uid:\t65534' in status, 'confined', status)
@@ -369,6 +375,11 @@ def test_jail():
             ok(stage.outcomes()[0][0] == 'K' and s.messages, 'an LMTP socket outside of the jail', stage.log())
             stage.job('far')
             ok(stage.outcomes()[0][0] == 'K' and far.messages, 'a name, and a password file of root', stage.log())
+            for name, server in (('filed', filed), ('made', made)):
+                stage.job(name)
+                ok(stage.outcomes()[0][0] == 'K' and server.messages, 'a token %s' % ('from a file of root' if name == 'filed' else 'that a command makes, not as root'), stage.log())
+            stage.job('slow')
+            ok(stage.outcomes()[0][0] == 'Z', 'a token command that does not end is later', stage.log())
             stage.job('token')
             ok(' 4.7.8 ' in stage.outcomes()[0], 'a token of no use', stage.log())
     os.unlink(path)

@@ -41,7 +41,7 @@ class Server:
              'HELO': '250 peer', 'MAIL': '250 2.1.0 ok', 'RCPT': '250 2.1.5 ok', 'DATA': '354 go', 'final': '250 2.0.0 stored', 'RSET': '250 ok', 'QUIT': '221 bye',
              'STARTTLS': '220 go', 'AUTH': '235 2.7.0 welcome', 'BDAT': '250 2.0.0 chunk'}
 
-    def __init__(self, lmtp=False, cut=None, pieces=False, context=None, implicit=False, path=None, port=0, hold=0, **answers):
+    def __init__(self, lmtp=False, cut=None, pieces=False, context=None, implicit=False, path=None, host='127.0.0.1', port=0, hold=0, **answers):
         self.lmtp, self.cut, self.pieces, self.context, self.implicit, self.hold = lmtp, cut, pieces, context, implicit, hold
         self.answers = dict(self.usual, **answers)
         self.said = 0
@@ -53,11 +53,11 @@ class Server:
             self.socket.bind(path)
             os.chmod(path, 0o666)
         else:
-            self.socket = socket.socket()
+            self.socket = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.socket.bind(('127.0.0.1', port))
+            self.socket.bind((host, port))
             self.port = self.socket.getsockname()[1]
-            self.at = '127.0.0.1:%d' % self.port
+            self.at = ('[%s]:%d' if ':' in host else '%s:%d') % (host, self.port)
         self.socket.listen(50)
         threading.Thread(target=self.accept, daemon=True).start()
 

@@ -534,9 +534,90 @@ static void hollow_body_is_not_seen(void **state)
 	tear_down(&w);
 }
 
+/* A connection that has served may end; one that ends, or says something unasked, before it was used is no good. */
+static void useless_connections(void **state)
+{
+	static const char ahead[] = "220 a\r\n250 b\r\n250 c\r\n";
+	struct world w;
+
+	(void)state;
+	set_up(&w, &(struct script){ 0 }, 1);
+	assert_int_equal(session_input(w.session, span_of(ahead)), sizeof ahead - 1);
+	assert_true(w.over && w.end == SESSION_REFUSED && !w.sends);
+	tear_down(&w);
+	set_up(&w, &(struct script){ 0 }, 1);
+	(void)session_input(w.session, (struct span){ ahead, sizeof "220 a\r\n250 b\r\n" - 1 });
+	assert_true(session_is_ready(w.session));
+	session_lost(w.session, SESSION_LOST, "the end");
+	assert_true(w.over && w.end == SESSION_LOST);
+	tear_down(&w);
+	set_up(&w, &(struct script){ .rcpts = { "no address" } }, 1);
+	run(&w);
+	assert_true(w.end == SESSION_QUIT);
+	tear_down(&w);
+}
+
+/* RFC 5321 4.5.3.2, in minutes. */
+static void patience(void **state)
+{
+	static const struct { const char *input; unsigned minutes; } waits[] = {
+		{ "220 a\r\n", 5 }, { "250 a\r\n", 0 }, { "250 mail\r\n", 5 }, { "250 rcpt\r\n", 5 }, { "354 data\r\n", 2 },
+	};
+	struct world w;
+
+	(void)state;
+	set_up(&w, &(struct script){ 0 }, 1);
+	for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+		if (waits[i].minutes)
+			assert_true(session_patience(w.session) >= waits[i].minutes * 60000000ULL);
+		(void)session_input(w.session, span_of(waits[i].input));
+		if (session_is_ready(w.session)) {
+			assert_true(session_patience(w.session) == UINT64_MAX);
+			(void)step_aside(&w);
+		}
+	}
+	assert_true(session_patience(w.session) >= 600000000ULL);
+	tear_down(&w);
+}
+
+/* A server that cannot do the binding which it offers is asked without, where its certificate was verified; a wrong password is not said twice. */
+static void unbound(void **state)
+{
+	static const struct { const char *answer, *mechanisms, *seen; bool clear; } cases[] = {
+		{ "501 5.5.4 what\r\n", NULL, "AUTH SCRAM-SHA-256 ", true }, { "535 5.7.8 no\r\n", NULL, NULL, true }, { "501 5.5.4 what\r\n", NULL, NULL, false },
+		{ "501 5.5.4 what\r\n", "SCRAM-SHA-256-PLUS SCRAM-SHA-256", NULL, true },
+	};
+	static const char hello[] = "220 a\r\n250-b\r\n250 AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256\r\n";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct sasl_identity identity = { .user = span_of("frank"), .password = span_of("hemmelig"), .host = "peer", .clear = cases[i].clear,
+			.binding_name = "tls-exporter", .binding = span_of("0123456789abcdef") };
+		struct world w;
+
+		set_up(&w, &(struct script){ .settings = { .login = true, .mechanisms = cases[i].mechanisms }, .auth = "334 \r\n" }, 1);
+		(void)session_input(w.session, span_of(hello));
+		assert_true(w.identifying);
+		w.identifying = false;
+		session_login(w.session, &identity, NULL);
+		assert_non_null(strstr(w.seen.data, "AUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIs"));	/* p=tls-exporter, */
+		(void)session_input(w.session, span_of(cases[i].answer));
+		assert_int_equal(w.identifying, cases[i].seen != NULL);
+		assert_int_equal(w.over, cases[i].seen == NULL);
+		if (w.identifying) {
+			session_login(w.session, &identity, NULL);
+			assert_non_null(strstr(w.seen.data, "AUTH SCRAM-SHA-256 biws"));	/* n,, */
+			(void)session_input(w.session, span_of("501 5.5.4 what\r\n"));
+			assert_true(w.over && w.end == SESSION_LOGIN);
+		}
+		tear_down(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(useless_connections), cmocka_unit_test(patience), cmocka_unit_test(unbound),
 		cmocka_unit_test(good), cmocka_unit_test(parameters), cmocka_unit_test(refusals), cmocka_unit_test(about_us), cmocka_unit_test(lmtp),
 		cmocka_unit_test(chunks), cmocka_unit_test(login), cmocka_unit_test(cut_everywhere), cmocka_unit_test(hollow_body_is_not_seen),
 	};
