@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "text.h"
+#include "xtext.h"
 
 struct choice {
 	const char *text, *value;
@@ -24,6 +25,18 @@ static int add_choice(struct envelope *e, const char *name, const char *given, c
 	return 0;
 }
 
+/* Envelopes keep it in xtext, as SMTP says it; what was typed otherwise is put so. */
+static int add_envid(struct envelope *e, struct span text)
+{
+	struct str out = STR_INIT(ENVELOPE_VALUE_MAX * 3 + 1);
+	int result = xtext_add(&out, text);
+
+	if (!result)
+		result = add(e, "envid", out.data);
+	str_free(&out);
+	return result;
+}
+
 int attributes_message(struct envelope *e, const struct options *o, char *passed_over)
 {
 	static const struct choice bodies[] = { { "8BITMIME", "8BITMIME" }, { "7BIT", "7BIT" }, { NULL, NULL } };
@@ -41,11 +54,11 @@ int attributes_message(struct envelope *e, const struct options *o, char *passed
 		*passed_over = 'R';
 	if (!o->envid || o->envid[0] == '\0')
 		return 0;
-	if (!text_is_clean(span_of(o->envid), ENVELOPE_VALUE_MAX)) {
+	if (!text_is_clean(span_of(o->envid), ENVELOPE_VALUE_MAX / 3)) {	/* what xtext makes of it fits */
 		*passed_over = 'V';
 		return 0;
 	}
-	return add(e, "envid", o->envid);
+	return add_envid(e, span_of(o->envid));
 }
 
 void attributes_notify(const char *text, char notify[static ATTRIBUTES_NOTIFY_MAX])

@@ -5,36 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-static bool is_xtext(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.data[i];
-
-		if (c < '!' || c > '~' || c == '=')
-			return false;
-		if (c != '+')
-			continue;
-		if (i + 2 >= text.len || !isxdigit((unsigned char)text.data[i + 1]) || !isxdigit((unsigned char)text.data[i + 2]))
-			return false;
-		i += 2;
-	}
-	return text.len > 0;
-}
-
-/* RFC 3461 4.  What is xtext already is what smtpd took from a client; anything else somebody typed. */
-static int put_xtext(struct str *out, struct span text)
-{
-	if (is_xtext(text))
-		return str_add_span(out, text);
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.data[i];
-		bool plain = c > ' ' && c < 0x7f && c != '+' && c != '=';
-
-		if ((plain ? str_add_char(out, (char)c) : str_printf(out, "+%02X", c)) < 0)
-			return -1;
-	}
-	return 0;
-}
+#include "xtext.h"
 
 static int put_upper(struct str *out, struct span text)
 {
@@ -60,7 +31,7 @@ static int put_dsn_of_mail(struct session *session, struct str *out)
 	if (deliver_job_attribute(session->mail->job, "ret", &value) && (span_is_nocase(value, "full") || span_is_nocase(value, "hdrs")) &&
 	    (str_add(out, " RET=") < 0 || put_upper(out, value) < 0))
 		return -1;
-	if (deliver_job_attribute(session->mail->job, "envid", &value) && value.len && (str_add(out, " ENVID=") < 0 || put_xtext(out, value) < 0))
+	if (deliver_job_attribute(session->mail->job, "envid", &value) && value.len && (str_add(out, " ENVID=") < 0 || xtext_add(out, value) < 0))
 		return -1;
 	return 0;
 }

@@ -120,6 +120,16 @@ static void test_attributes(void **state)
 	o.envid = "";
 	assert_int_equal(attributes_message(&e, &o, &passed_over), 0);
 	assert_int_equal(passed_over, 'R');
+	o.ret = NULL;
+	o.body = NULL;
+	o.envid = "a+b c=d";
+	assert_int_equal(attributes_message(&e, &o, &passed_over), 0);
+	assert_string_equal(e.lines.data, "attr envid a+2Bb+20c+3Dd\n");
+	envelope_free(&e);
+	envelope_init(&e, 10000);
+	o.envid = "a+2Bb";
+	assert_int_equal(attributes_message(&e, &o, &passed_over), 0);
+	assert_string_equal(e.lines.data, "attr envid a+2Bb\n");
 	envelope_free(&e);
 }
 
