@@ -23,7 +23,7 @@ def test_dovecot():
         ok(p.verdicts(r) == ['done', 'never', 'never', 'done', 'done'], 'Dovecot (%s): several recipients, one unknown, one over quota, one twice' % kind, r.stderr.decode())
         ok(b'5.1.1' in r.stderr and b'5.2.2' in r.stderr, 'Dovecot (%s): with their codes' % kind, r.stderr.decode())
         ok(len(stored(mail + '/anna')) == 1 and stored(mail + '/frank'), 'Dovecot (%s): it is there' % kind)
-        p.try_corpus('Dovecot (%s)' % kind, ('--lmtp', at), mail + '/frank', 'frank')
+        p.try_corpus('Dovecot (%s)' % kind, ('--lmtp', at), mail + '/frank', 'frank', strict=True)
 
 
 def start_postfix():
@@ -93,7 +93,7 @@ def test_postfix():
     ok(r.returncode == 0 and len(stored(mailbox)) == 1, 'Postfix: implicit TLS, by name', r)
     r = run(*p.tls(587), *p.login(), *p.FROM, '--recipient', 'frank@localhost', '--recipient', 'no@unknown@x', '--recipient', 'frank@localhost')
     ok(p.verdicts(r) == ['done', 'never', 'done'], 'Postfix: a recipient that is refused is refused alone', r)
-    p.try_corpus('Postfix', p.tls(587, *p.login()), mailbox, altered=('bcc', 'blank-before-colon', 'no-empty-line'))
+    p.try_corpus('Postfix', p.tls(587, *p.login()), mailbox, altered=('bcc', 'blank-before-colon'))
 
 
 def test_bridge():
