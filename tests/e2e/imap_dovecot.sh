@@ -30,7 +30,7 @@ dovecot_make() {
 	ssl_cert = <$dovecot/cert.pem
 	ssl_key = <$dovecot/key.pem
 	disable_plaintext_auth = yes
-	auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+	auth_mechanisms = ${dovecot_mechanisms:-plain login cram-md5 scram-sha-1 scram-sha-256}
 	mail_location = maildir:~/Maildir
 	first_valid_uid = 1
 	first_valid_gid = 1
