@@ -111,6 +111,7 @@ static bool turn(void *arg)
 {
 	struct byhand *byhand = arg;
 
+	pool_turn(byhand->pool);
 	if (pool_is_over(byhand->pool))
 		loop_stop(byhand->host->loop);
 	return false;

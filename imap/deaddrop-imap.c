@@ -167,6 +167,7 @@ static bool turn(void *arg)
 {
 	struct imap *imap = arg;
 
+	pool_turn(imap->pool);
 	deliver_flush(imap->deliver);
 	if (imap->leaving && pool_is_over(imap->pool))
 		stage_finish(imap->stage, EX_OK);

@@ -30,6 +30,7 @@ struct lane {				/* an account at work */
 	struct outcome why;
 	unsigned failures;		/* in a row */
 	bool alarmed;
+	bool due;			/* something came: the turn's end wakes it */
 };
 
 struct pool {
@@ -40,7 +41,6 @@ struct pool {
 	size_t lane_count;
 	bool byhand, leaving;
 	struct loop_timer leave;
-	struct pool_memory memory;	/* what was answered later although it was unclear */
 };
 
 static void wake(struct lane *lane);
@@ -51,8 +51,6 @@ static void settle(struct lane *lane, struct item *item, const struct outcome *o
 {
 	struct deliver_job *job = item->job;
 
-	if (item->unclear && outcome->verdict == OUTCOME_LATER)
-		pool_item_remember(&lane->pool->memory, job->key);
 	job->result = *outcome;
 	job->result.clarity = item->unclear ? OUTCOME_UNCLEAR : OUTCOME_CLEAR;
 	pool_item_free(item);
@@ -137,24 +135,14 @@ static void on_ready(void *arg, struct session *session)
 	lane->alarmed = false;
 }
 
-/* Answers later to all that may be, and holds what is unclear for a while. */
-static void answer_later(struct lane *lane, const struct outcome *why, bool all)
+/* What is unclear is answered as that: whoever hands it out again says so. */
+static void answer_later(struct lane *lane, const struct outcome *why)
 {
-	uint64_t now = clock_boot();
-	struct item *item, **at = &lane->unclear;
+	struct item *item;
 
-	while ((item = lane->waiting)) {
-		take_from(lane, &lane->waiting, item);
+	while ((item = on_peek(lane))) {
+		on_take(lane, item);
 		settle(lane, item, why);
-	}
-	while ((item = *at)) {
-		if (!all && now < item->unclear_since + POOL_UNCLEAR) {
-			at = &item->next;
-			continue;
-		}
-		take_from(lane, &lane->unclear, item);
-		settle(lane, item, why);
-		at = &lane->unclear;		/* what was answered may have brought new ones */
 	}
 }
 
@@ -163,9 +151,7 @@ static void leave_alone(struct lane *lane, const struct outcome *why, uint64_t t
 	lane->why = *why;
 	lane->why.drop_down = true;
 	lane->until = loop_now(lane->pool->host->loop) + time;
-	answer_later(lane, &lane->why, lane->pool->byhand);
-	if (lane->unclear)
-		loop_timer_set(lane->pool->host->loop, &lane->retry, lane->until);
+	answer_later(lane, &lane->why);
 }
 
 static void log_failure(struct lane *lane, const struct outcome *why, bool login, uint64_t pause)
@@ -291,15 +277,24 @@ void pool_deliver(void *arg, struct deliver_job *job)
 	if (!lane)
 		outcome_set(&job->result, OUTCOME_LATER, "4.3.5", "no drop named %.*s in %s", (int)name.len, name.data, pool->accounts->source);
 	else
-		item = pool_item_new(lane->account, job, pool_item_recall(&pool->memory, job->key), given, argument);
+		item = pool_item_new(lane->account, job, given, argument);
 	if (!item)
 		deliver_done(pool->deliver, job);
 	else if (loop_now(pool->host->loop) < lane->until && lane->why.verdict)
 		settle(lane, item, &lane->why);
 	else {
 		insert(lane, item);
-		wake(lane);
+		lane->due = true;	/* not woken for each: what came in one turn may go in one command */
 	}
+}
+
+void pool_turn(struct pool *pool)
+{
+	for (size_t i = 0; i < pool->lane_count; i++)
+		if (pool->lanes[i].due) {
+			pool->lanes[i].due = false;
+			wake(&pool->lanes[i]);
+		}
 }
 
 /* ---- the pool ---- */
@@ -314,16 +309,11 @@ static void on_leave(void *arg)
 		struct lane *lane = &pool->lanes[i];
 
 		loop_timer_clear(pool->host->loop, &lane->retry);
-		while (lane->session_count)		/* what was not answered is unclear to whoever asked, too: no answer is given */
+		while (lane->session_count)		/* gives back what was under way */
 			session_abort(lane->sessions[--lane->session_count]);
 		lane->until = UINT64_MAX;
 		lane->why = why;
-		while (lane->waiting) {
-			struct item *item = lane->waiting;
-
-			take_from(lane, &lane->waiting, item);
-			settle(lane, item, &why);
-		}
+		answer_later(lane, &why);
 	}
 }
 
@@ -412,7 +402,7 @@ bool pool_is_over(const struct pool *pool)
 
 		for (size_t k = lane->session_count; k-- && is_idle(lane);)
 			session_leave(lane->sessions[k]);
-		over = over && !lane->session_count && !lane->waiting && (!lane->unclear || lane->until == UINT64_MAX);
+		over = over && !lane->session_count && !lane->count;
 	}
 	return over;
 }

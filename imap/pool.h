@@ -3,16 +3,12 @@
  * The pool: for each account what waits for it, its connections, and how long it is left alone after a failure.  One account's trouble delays no other: while an account
  * is left alone its jobs are answered later at once.
  *
- * A job that an ended connection left unclear is kept, unanswered, until it has been looked for; after POOL_UNCLEAR it is answered later, and its key is remembered, so that the
- * next attempt looks first.
+ * A job that an ended connection left unclear is looked for on the next one.  Where there is none to be had it is answered later, and that it is unclear.
  */
 #ifndef DEADDROP_IMAP_POOL_H
 #define DEADDROP_IMAP_POOL_H
 
 #include "session.h"
-
-#define POOL_UNCLEAR (UINT64_C(600) * 1000000)
-#define POOL_REMEMBERED 4096
 
 struct pool;
 
@@ -21,6 +17,7 @@ struct pool *pool_new(const struct session_host *host, const struct account_tabl
 void pool_free(struct pool *pool);		/* before the loop; items are freed, their jobs are the deliverer's */
 void pool_set_deliver(struct pool *pool, struct deliver *deliver);
 void pool_deliver(void *arg, struct deliver_job *job);		/* deliver_ops.deliver: arg is the pool */
+void pool_turn(struct pool *pool);		/* at each turn's end: what was delivered in it is begun */
 /* Finish what is here within a few seconds, then answer later, and log out. */
 void pool_leave(struct pool *pool);
 bool pool_is_over(const struct pool *pool);	/* after pool_leave: all is answered and logged out */

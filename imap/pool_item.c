@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
 #include "mailbox.h"
 
 #define ARGUMENT_MAX 200
@@ -50,7 +49,7 @@ static int set_mailbox(struct item *item, const struct account *account, bool gi
 	return result;
 }
 
-struct item *pool_item_new(const struct account *account, struct deliver_job *job, bool unclear, bool given, struct span argument)
+struct item *pool_item_new(const struct account *account, struct deliver_job *job, bool given, struct span argument)
 {
 	struct item *item = calloc(1, sizeof *item);
 
@@ -58,7 +57,7 @@ struct item *pool_item_new(const struct account *account, struct deliver_job *jo
 		deliver_job_trouble(&job->result, ENOMEM, account->name);
 		return NULL;
 	}
-	*item = (struct item){ .job = job, .mailbox = STR_INIT(MAILBOX_MAX), .unclear = job->unclear || unclear, .unclear_since = clock_boot() };
+	*item = (struct item){ .job = job, .mailbox = STR_INIT(MAILBOX_MAX), .unclear = job->unclear };
 	if (set_mailbox(item, account, given, argument) < 0) {
 		pool_item_free(item);
 		return NULL;
@@ -68,20 +67,4 @@ struct item *pool_item_new(const struct account *account, struct deliver_job *jo
 	deliver_job_trouble(&job->result, errno, "reading the message");
 	pool_item_free(item);
 	return NULL;
-}
-
-void pool_item_remember(struct pool_memory *memory, struct id_key key)
-{
-	memory->keys[memory->next] = key;
-	memory->next = (memory->next + 1) % POOL_REMEMBERED;
-	if (memory->count < POOL_REMEMBERED)
-		memory->count++;
-}
-
-bool pool_item_recall(const struct pool_memory *memory, struct id_key key)
-{
-	for (size_t i = 0; i < memory->count; i++)
-		if (id_equal(memory->keys[i].id, key.id) && memory->keys[i].part == key.part && memory->keys[i].hash == key.hash)
-			return true;
-	return false;
 }

@@ -5,16 +5,8 @@
 
 #include "pool.h"
 
-struct pool_memory {			/* a ring of keys; zeroed at first */
-	struct id_key keys[POOL_REMEMBERED];
-	size_t count, next;
-};
-
-void pool_item_remember(struct pool_memory *memory, struct id_key key);
-bool pool_item_recall(const struct pool_memory *memory, struct id_key key);
-
 /* given: the target has an argument.  NULL: the job's result says why. */
-struct item *pool_item_new(const struct account *account, struct deliver_job *job, bool unclear, bool given, struct span argument);
+struct item *pool_item_new(const struct account *account, struct deliver_job *job, bool given, struct span argument);
 void pool_item_free(struct item *item);		/* NULL is allowed; the job stays */
 
 #endif

@@ -22,7 +22,6 @@ struct item {				/* a message for an account; the owner's */
 	bool created;			/* its mailbox was made for it */
 	bool alone;			/* not with others in one command */
 	unsigned breaks;		/* connections that broke while it was the oldest under way */
-	uint64_t unclear_since;		/* clock_boot */
 };
 
 struct session;

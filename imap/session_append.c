@@ -79,10 +79,7 @@ void session_append_lost(struct session *s)
 			continue;
 		session_append_remove(s, flight);
 		for (struct item *item = flight->items; item; item = item->next) {
-			if (flight->begun && !flight->answered) {
-				item->unclear = true;
-				item->unclear_since = clock_boot();
-			}
+			item->unclear = item->unclear || (flight->begun && !flight->answered);
 			if (oldest)
 				item->breaks++;
 			item->alone = item->alone || oldest;

@@ -19,7 +19,7 @@
 #define SESSION_GROUP_MAX 64			/* items in one MULTIAPPEND … */
 #define SESSION_GROUP_BYTES (2U * 1024 * 1024)	/* … and their bytes */
 #define SESSION_GROUP_LEAST 4			/* fewer are sent one by one */
-#define SESSION_LITERAL_PLUS_MAX (1024U * 1024)	/* beyond, it is worth asking before sending */
+#define SESSION_LITERAL_PLUS_MAX (4U * 1024 * 1024)	/* beyond, it is worth asking before sending */
 #define SESSION_BREAKS_MAX 1			/* connections that a message may break before it is put off */
 
 #define SESSION_CONNECT_WAIT (30 * CLOCK_SECOND)

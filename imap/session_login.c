@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base64.h"
 #include "session_internal.h"
 
 static session_state state_capability, state_starttls, state_authenticate, state_login, state_login_literal, state_capability_again, state_namespace, state_list, state_enable;
+
+static void enable(struct session *s);
 
 static void ask_capability(struct session *s, session_state *state)
 {
@@ -49,13 +52,17 @@ static void login_refused(struct session *s, const struct response *response)
 	str_free(&text);
 }
 
+/* What was announced before the login, perhaps by a proxy, need not hold behind it: it counts only what was said with the login's answer, or is asked for. */
 static void logged_in(struct session *s)
 {
 	str_wipe(&s->secret);
 	str_wipe(&s->initial);
 	sasl_client_free(s->sasl);
 	s->sasl = NULL;
-	s->capabilities_told = false;
+	if (s->capabilities_told)
+		enable(s);
+	else
+		ask_capability(s, state_capability_again);
 }
 
 static int send_base64(struct session *s, const char *prefix, struct span bytes)
@@ -131,9 +138,6 @@ static void state_login(struct session *s, const struct response *response)
 		return;
 	}
 	logged_in(s);
-	if (span_is_nocase(response->code, "CAPABILITY"))
-		session_capabilities(s, response->argument);
-	ask_capability(s, state_capability_again);
 }
 
 static int first_message(struct session *s, struct str *error)
@@ -180,6 +184,7 @@ static void begin_authentication(struct session *s)
 	struct sasl_identity identity;
 
 	identify(s, &identity, &binding);
+	s->capabilities_told = false;
 	s->mechanism = sasl_choose(str_span(&s->mechanisms), s->account->sasl, &identity, &reason);
 	if (s->mechanism)
 		begin_sasl(s, &identity);
@@ -222,9 +227,6 @@ static void authenticated(struct session *s, const struct response *response)
 		session_fail(s, "4.7.8", "login: %s", error.data);
 	} else {
 		logged_in(s);
-		if (span_is_nocase(response->code, "CAPABILITY"))
-			session_capabilities(s, response->argument);
-		ask_capability(s, state_capability_again);
 	}
 	str_free(&error);
 }
@@ -271,17 +273,13 @@ static bool wants_starttls(const struct session *s)
 
 static void ask_namespace(struct session *s);
 
-static void begin(struct session *s, bool authenticated_already)
+static void begin(struct session *s)
 {
 	if (wants_starttls(s)) {
-		if (authenticated_already)
-			session_fail(s, "4.7.5", "it is logged in before STARTTLS could be asked for");
-		else if (!(s->capabilities & SESSION_STARTTLS))
+		if (!(s->capabilities & SESSION_STARTTLS))
 			session_fail(s, "4.7.5", "it offers no STARTTLS");
 		else if (!session_command(s, "STARTTLS"))
 			session_wait(s, state_starttls, "the answer to STARTTLS", SESSION_COMMAND_WAIT);
-	} else if (authenticated_already) {
-		ask_namespace(s);
 	} else {
 		begin_authentication(s);
 	}
@@ -292,13 +290,15 @@ void session_login_greeting(struct session *s, const struct response *response)
 	if (response->kind != RESPONSE_STATUS) {
 		session_fail(s, "4.5.0", "it does not greet like an IMAP server");
 	} else if (response->status == RESPONSE_PREAUTH && !wants_starttls(s)) {
-		ask_capability(s, state_capability_again);
+		logged_in(s);
 	} else if (response->status != RESPONSE_OK) {
 		struct str text = STR_INIT(2048);
 
 		session_say(response, &text);
 		session_fail(s, "4.3.2", "greeting: %s", text.data);
 		str_free(&text);
+	} else if (s->capabilities_told) {
+		begin(s);		/* the greeting says it: a round trip less */
 	} else {
 		ask_capability(s, state_capability);
 	}
@@ -309,7 +309,7 @@ static void state_capability(struct session *s, const struct response *response)
 	if (!session_is_answer(s, response))
 		return;
 	if (response->status == RESPONSE_OK && s->capabilities_told)
-		begin(s, false);
+		begin(s);
 	else
 		session_fail(s, "4.5.0", "it does not answer CAPABILITY");
 }
@@ -344,11 +344,14 @@ void session_login_secured(struct session *s)
 		ask_capability(s, state_capability);
 }
 
-/* What a proxy announced before the login need not hold behind it. */
 static void state_capability_again(struct session *s, const struct response *response)
 {
-	if (!session_is_answer(s, response))
-		return;
+	if (session_is_answer(s, response))
+		enable(s);
+}
+
+static void enable(struct session *s)
+{
 	if (s->account->utf8 && (s->capabilities & SESSION_UTF8) && (s->capabilities & SESSION_ENABLE)) {
 		if (!session_command(s, "ENABLE UTF8=ACCEPT"))
 			session_wait(s, state_enable, "the answer to ENABLE", SESSION_COMMAND_WAIT);
@@ -389,9 +392,12 @@ static void ask_list(struct session *s)
 		session_wait(s, state_list, "the answer to LIST", SESSION_COMMAND_WAIT);
 }
 
+/* INBOX is INBOX, whatever the names of others look like. */
 static void ask_namespace(struct session *s)
 {
-	if (!(s->capabilities & SESSION_NAMESPACE) || (s->account->separator && s->account->prefix))
+	if (!s->ops->probed && !strcasecmp(s->account->mailbox, "INBOX"))
+		ready(s);
+	else if (!(s->capabilities & SESSION_NAMESPACE) || (s->account->separator && s->account->prefix))
 		ask_list(s);
 	else if (!session_command(s, "NAMESPACE"))
 		session_wait(s, state_namespace, "the answer to NAMESPACE", SESSION_COMMAND_WAIT);
