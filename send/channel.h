@@ -11,7 +11,7 @@
 #include "list.h"
 #include "table.h"
 
-#define CHANNEL_WINDOW 256	/* jobs in flight */
+#define CHANNEL_WINDOW 1024	/* jobs in flight */
 #define CHANNEL_BATCH 64	/* jobs a turn */
 #define CHANNEL_BUCKETS 512	/* a power of 2 */
 
