@@ -19,8 +19,33 @@ static bool header_is_open(const struct deliver_job *job)
 	    (head.len >= 3 && head.data[head.len - 2] == '\r' && head.data[head.len - 3] == '\n')));
 }
 
-/* Translates; out has room for twice the input.  Returns the bytes. */
-static size_t translate(const char *data, size_t len, char *last, char *out, bool *has_nul)
+/* The message's next bytes: where they lie in memory already, no copy is made.  The count, 0 at the end, -1 with errno. */
+static ssize_t next_raw(const struct body *body, char *buffer, size_t size, const char **data)
+{
+	struct span head = str_span(&body->job->head);
+
+	*data = buffer;
+	if (body->offset >= head.len)
+		return deliver_job_read(body->job, body->offset, buffer, size);
+	head = span_skip(head, (size_t)body->offset);
+	*data = head.data;
+	return (ssize_t)(head.len < size ? head.len : size);
+}
+
+/* Bytes of the wire form. */
+static size_t measure(const char *data, size_t len, char *last)
+{
+	const char *end = data + len, *newline;
+	size_t count = len;
+
+	for (const char *at = data; (newline = memchr(at, '\n', (size_t)(end - at))); at = newline + 1)
+		count += (newline > data ? newline[-1] : *last) != '\r';
+	*last = data[len - 1];
+	return count;
+}
+
+/* Out has room for twice the input.  Returns the bytes. */
+static size_t translate(const char *data, size_t len, char *last, char *out)
 {
 	size_t at = 0;
 
@@ -30,7 +55,6 @@ static size_t translate(const char *data, size_t len, char *last, char *out, boo
 
 		if (run) {
 			memcpy(out + at, data, run);
-			*has_nul = *has_nul || memchr(data, '\0', run);
 			at += run;
 			*last = data[run - 1];
 		}
@@ -57,13 +81,15 @@ static const char *ending(const struct body *body)
 
 int body_open(struct body *body, const struct deliver_job *job)
 {
-	char data[PIECE], out[2 * PIECE];
+	char buffer[PIECE];
+	const char *data;
 	ssize_t got;
 
 	*body = (struct body){ .job = job, .needs_gap = header_is_open(job) };
-	while ((got = deliver_job_read(job, body->offset, data, sizeof data)) > 0) {
+	while ((got = next_raw(body, buffer, sizeof buffer, &data)) > 0) {
 		body->offset += (uint64_t)got;
-		body->length += translate(data, (size_t)got, &body->last, out, &body->has_nul);
+		body->length += measure(data, (size_t)got, &body->last);
+		body->has_nul = body->has_nul || memchr(data, '\0', (size_t)got);
 	}
 	if (got < 0)
 		return -1;
@@ -93,15 +119,15 @@ static ssize_t read_tail(struct body *body, char *data, size_t size)
 
 ssize_t body_read(struct body *body, char *data, size_t size)
 {
-	char raw[PIECE];
+	char buffer[PIECE];
+	const char *raw;
 	ssize_t got = 0;
-	bool nul = false;
 
 	if (!body->tail)
-		got = deliver_job_read(body->job, body->offset, raw, size / 2 < sizeof raw ? size / 2 : sizeof raw);
+		got = next_raw(body, buffer, size / 2 < sizeof buffer ? size / 2 : sizeof buffer, &raw);
 	if (got > 0) {
 		body->offset += (uint64_t)got;
-		got = (ssize_t)translate(raw, (size_t)got, &body->last, data, &nul);
+		got = (ssize_t)translate(raw, (size_t)got, &body->last, data);
 	} else if (!got) {
 		got = read_tail(body, data, size);
 	}

@@ -38,6 +38,7 @@ void session_release(struct session *s)
 static void tear_down(struct session *s)
 {
 	loop_timer_clear(s->host->loop, &s->timer);
+	loop_timer_clear(s->host->loop, &s->hold);
 	session_connect_drop(s);
 	stream_free(s->stream);
 	s->stream = NULL;
@@ -301,6 +302,11 @@ void session_set_stream(struct session *s, int in, int out, bool secure)
 
 /* ---- the user's side ---- */
 
+static void on_hold(void *arg)
+{
+	session_work(arg);
+}
+
 static struct session *make(const struct session_host *host, const struct account *account, const struct session_ops *ops, void *arg)
 {
 	struct session *s = calloc(1, sizeof *s);
@@ -316,6 +322,7 @@ static struct session *make(const struct session_host *host, const struct accoun
 	s->flights_end = &s->flights;
 	response_init(&s->parser);
 	loop_timer_init(&s->timer, on_timer, s);
+	loop_timer_init(&s->hold, on_hold, s);
 	return s;
 }
 

@@ -20,7 +20,7 @@ struct item {				/* a message for an account; the owner's */
 	bool dated;			/* its arrival is the internal date, whatever the account says */
 	bool unclear;			/* it may be there already: look before it is appended */
 	bool created;			/* its mailbox was made for it */
-	bool alone;			/* not with others in one command */
+	size_t together;		/* with at most that many in one command; 0: as many as go */
 	unsigned breaks;		/* connections that broke while it was the oldest under way */
 };
 

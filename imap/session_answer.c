@@ -20,11 +20,13 @@ static void done(struct session *s, struct session_flight *flight, const struct 
 	}
 }
 
-/* A NO to many says nothing of the one that it is about: each is tried by itself. */
-static void retry_alone(struct session *s, struct session_flight *flight)
+/* A NO to many says nothing of the one that it is about: they are tried in parts, and those of the part that is refused again by themselves. */
+static void retry_parts(struct session *s, struct session_flight *flight)
 {
+	size_t together = flight->count > 2 * SESSION_GROUP_SPLIT ? flight->count / SESSION_GROUP_SPLIT : 1;
+
 	for (struct item *item = flight->items; item; item = item->next)
-		item->alone = true;
+		item->together = together;
 	session_append_give_back(s, flight->items);
 }
 
@@ -50,7 +52,7 @@ static void refused(struct session *s, struct session_flight *flight, const stru
 	if (retry_created(s, flight, meaning))
 		return;
 	if (flight->count > 1) {
-		retry_alone(s, flight);
+		retry_parts(s, flight);
 		return;
 	}
 	session_say(response, &text);
@@ -66,7 +68,7 @@ void session_answer_finish(struct session *s, struct session_flight *flight)
 {
 	session_append_remove(s, flight);
 	if (flight->count > 1)
-		retry_alone(s, flight);
+		retry_parts(s, flight);
 	else
 		session_append_settle(s, flight, &flight->result);
 	free(flight);

@@ -10,7 +10,7 @@
 
 #include "session_internal.h"
 
-#define PIECE 16384
+#define PIECE 32768
 #define LITERAL_MINUS_MAX 4096
 
 /* ---- giving items back ---- */
@@ -82,7 +82,7 @@ void session_append_lost(struct session *s)
 			item->unclear = item->unclear || (flight->begun && !flight->answered);
 			if (oldest)
 				item->breaks++;
-			item->alone = item->alone || oldest;
+			item->together = oldest ? 1 : item->together;
 			*end = item;
 			end = &item->next;
 		}
@@ -217,19 +217,19 @@ static bool fits_group(const struct session *s, const struct item *first, const 
 	bool synchronising;
 
 	literal_form(s, item, &synchronising);
-	return !synchronising && !item->alone && !item->unclear && !item->body.has_nul && !strcmp(first->mailbox.data, item->mailbox.data) &&
+	return !synchronising && item->together != 1 && !item->unclear && !item->body.has_nul && !strcmp(first->mailbox.data, item->mailbox.data) &&
 	    !(s->append_limit && item->body.length > s->append_limit) && !(s->account->limit && item->body.length > s->account->limit);
 }
 
 /* How many of those that wait go into one command. */
 static size_t group_size(const struct session *s, const struct item *first)
 {
+	size_t count = 0, most = first->together && first->together < SESSION_GROUP_MAX ? first->together : SESSION_GROUP_MAX;
 	uint64_t bytes = 0;
-	size_t count = 0;
 
 	if (!(s->capabilities & SESSION_MULTIAPPEND))
 		return 1;
-	for (const struct item *item = first; item && count < SESSION_GROUP_MAX && fits_group(s, first, item); item = item->next) {
+	for (const struct item *item = first; item && count < most && fits_group(s, first, item); item = item->next) {
 		bytes += item->body.length;
 		if (count && bytes > SESSION_GROUP_BYTES)
 			break;
@@ -264,6 +264,7 @@ static bool begin_flight(struct session *s, struct item *first)
 	s->flight_count++;
 	s->item_count += flight->count;
 	s->writing = flight;
+	s->begun_at = clock_boot();
 	s->waiting_for = "the answer to APPEND";
 	s->patience = s->account->timeout;
 	s->since = loop_now(s->host->loop);
@@ -271,7 +272,21 @@ static bool begin_flight(struct session *s, struct item *first)
 	return begin_item(s, flight->items, true) == 0;
 }
 
-static bool may_begin(const struct session *s, const struct item *item)
+/*
+ * Two commands keep the line busy: behind them it pays to let a group grow, for the server makes each command durable by itself.  Not for long, for what waits may be the last.
+ */
+static bool may_grow(struct session *s, const struct item *item)
+{
+	uint64_t until = s->begun_at + SESSION_HOLD;
+
+	if (s->flight_count < 2 || !(s->capabilities & SESSION_MULTIAPPEND) || !fits_group(s, item, item) || group_size(s, item) >= SESSION_GROUP_MAX / 2 || item->together || clock_boot() >= until)
+		return false;
+	if (!loop_timer_is_set(&s->hold))
+		loop_timer_set(s->host->loop, &s->hold, until);
+	return true;
+}
+
+static bool may_begin(struct session *s, const struct item *item)
 {
 	if (s->create.len || s->look || s->leaving || s->flight_count >= SESSION_FLIGHTS_MAX || s->item_count >= SESSION_ITEMS_MAX)
 		return false;
@@ -279,8 +294,7 @@ static bool may_begin(const struct session *s, const struct item *item)
 		return false;
 	if (stream_room(s->stream) < SESSION_OUTPUT_MAX / 2)
 		return false;
-	/* two commands keep the line busy: behind them it pays to let a group grow, for the server makes each command durable by itself */
-	return s->flight_count < 2 || !(s->capabilities & SESSION_MULTIAPPEND) || !fits_group(s, item, item) || group_size(s, item) >= SESSION_GROUP_MAX / 2;
+	return !may_grow(s, item);
 }
 
 static void idle(struct session *s)

@@ -91,7 +91,7 @@ def main():
         answered += 1
         totals[kind] = totals.get(kind, 0) + 1
         if count <= 20:
-            words = value[1:].decode('utf-8', 'replace').split(' ', 3)
+            words = value[1:].decode('utf-8', 'replace').partition('\n')[0].split(' ', 3)
             print(kind, words[2], words[3])
         if sent < count:
             send_job(s, first + sent, options)
