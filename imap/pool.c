@@ -15,6 +15,7 @@
 #define BACKOFF_OVERLOAD (300 * CLOCK_SECOND)
 #define BACKOFF_LOGIN (300 * CLOCK_SECOND)
 #define BACKOFF_MAX (900 * CLOCK_SECOND)
+#define SETTLE_WAIT CLOCK_SECOND		/* what was killed just now may still be stored by the server */
 #define LEAVE_WAIT (8 * CLOCK_SECOND)
 
 struct lane {				/* an account at work */
@@ -41,6 +42,7 @@ struct pool {
 	size_t lane_count;
 	bool byhand, leaving;
 	struct loop_timer leave;
+	uint64_t begun;
 };
 
 static void wake(struct lane *lane);
@@ -284,6 +286,8 @@ void pool_deliver(void *arg, struct deliver_job *job)
 		settle(lane, item, &lane->why);
 	else {
 		insert(lane, item);
+		if (item->unclear && loop_now(pool->host->loop) < pool->begun + SETTLE_WAIT && !lane->session_count)
+			loop_timer_set(pool->host->loop, &lane->retry, pool->begun + SETTLE_WAIT);
 		lane->due = true;	/* not woken for each: what came in one turn may go in one command */
 	}
 }
@@ -326,6 +330,7 @@ struct pool *pool_new(const struct session_host *host, const struct account_tabl
 	pool->host = host;
 	pool->accounts = accounts;
 	pool->byhand = byhand;
+	pool->begun = loop_now(host->loop);
 	loop_timer_init(&pool->leave, on_leave, pool);
 	for (const struct account *account = accounts->first; account; account = account->next)
 		pool->lane_count++;

@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
-
-#define TRACE_MAX 1000
 
 /* ---- life ---- */
 
@@ -54,6 +53,8 @@ void session_end(struct session *s, const struct outcome *why)
 {
 	if (s->gone)
 		return;
+	if (!why && s->stream)
+		(void)setsockopt(stream_fd(s->stream), SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 0 }, sizeof(struct linger));
 	tear_down(s);
 	s->ops->over(s->arg, s, why, s->login_failed);
 	if (!s->pending)
@@ -114,81 +115,6 @@ void session_wait(struct session *s, session_state *state, const char *what, uin
 	s->since = loop_now(s->host->loop);
 	s->patience = patience;
 	loop_timer_set(s->host->loop, &s->timer, s->since + patience);
-}
-
-/* ---- output ---- */
-
-void session_trace(struct session *s, const char *direction, struct span line)
-{
-	if (s->host->verbose < 2 || !s->host->log)
-		return;
-	line = span_trim(line);
-	log_event(s->host->log, "trace", "%s %s %.*s", s->account->name, direction, (int)(line.len > TRACE_MAX ? TRACE_MAX : line.len), line.data);
-}
-
-int session_line(struct session *s, struct span line, bool secret)
-{
-	session_trace(s, ">", secret ? span_of("(secret)") : line);
-	if (stream_write(s->stream, line.data, line.len) < 0 || stream_add(s->stream, "\r\n") < 0) {
-		session_fail(s, "4.3.0", "sending: %s", strerror(errno));
-		return -1;
-	}
-	return 0;
-}
-
-void session_next_tag(struct session *s, char tag[static 16])
-{
-	snprintf(tag, 16, "d%u", ++s->tags);
-}
-
-int session_command(struct session *s, const char *format, ...)
-{
-	struct str line = STR_INIT(SESSION_OUTPUT_MAX / 2);
-	va_list args;
-	int result;
-
-	session_next_tag(s, s->tag);
-	str_printf(&line, "%s ", s->tag);
-	va_start(args, format);
-	result = str_vprintf(&line, format, args);
-	va_end(args);
-	if (!result)
-		result = session_line(s, str_span(&line), false);
-	else
-		session_fail(s, "4.3.0", "%s", strerror(errno));
-	str_free(&line);
-	return result;
-}
-
-bool session_is_answer(const struct session *s, const struct response *response)
-{
-	return response->kind == RESPONSE_TAGGED && span_is(response->tag, s->tag);
-}
-
-bool session_quoted(struct session *s, struct str *out, const char *mailbox)
-{
-	struct str wire = STR_INIT(4 * MAILBOX_MAX);
-	bool good = !mailbox_wire(&wire, span_of(mailbox), s->separator, str_span(&s->prefix), s->utf8) && !mailbox_quote(out, str_span(&wire), s->utf8);
-
-	str_free(&wire);
-	return good;
-}
-
-void session_say(const struct response *response, struct str *out)
-{
-	static const char *const names[] = { "", "OK", "NO", "BAD", "BYE", "PREAUTH" };
-
-	str_add(out, names[response->status]);
-	if (response->code.len) {
-		str_add(out, " [");
-		str_add_span(out, response->code);
-		if (response->argument.len)
-			str_add_char(out, ' ');
-		str_add_span(out, response->argument);
-		str_add_char(out, ']');
-	}
-	str_add_char(out, ' ');
-	str_add_span(out, response->text);
 }
 
 /* ---- input ---- */
@@ -288,6 +214,8 @@ void session_set_stream(struct session *s, int in, int out, bool secure)
 	struct str error = STR_INIT(TLS_ERROR_MAX);
 	struct tls *tls = NULL;
 
+	/* killed, or giving up: what the kernel still holds must not reach the server behind the next attempt's look */
+	(void)setsockopt(out, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
 	s->stream = stream_new(s->host->loop, in, out, &handler, s, &limits);
 	if (!s->stream) {
 		session_fail(s, "4.3.0", "%s", strerror(errno));
@@ -317,7 +245,7 @@ static struct session *make(const struct session_host *host, const struct accoun
 		.host = host, .account = account, .ops = ops, .arg = arg, .watch_fd = -1,
 		.mechanisms = STR_INIT(SESSION_CAPABILITIES_MAX), .capability_text = STR_INIT(SESSION_CAPABILITIES_MAX), .secret = STR_INIT(ACCOUNT_SECRET_MAX),
 		.initial = STR_INIT(SASL_MESSAGE_MAX), .prefix = STR_INIT(MAILBOX_MAX), .create = STR_INIT(4 * MAILBOX_MAX), .created = STR_INIT(4 * MAILBOX_MAX),
-		.examined = STR_INIT(4 * MAILBOX_MAX), .uids = STR_INIT(1024),
+		.examined = STR_INIT(4 * MAILBOX_MAX), .uids = STR_INIT(SESSION_UIDS_MAX),
 	};
 	s->flights_end = &s->flights;
 	response_init(&s->parser);

@@ -19,6 +19,7 @@ struct item {				/* a message for an account; the owner's */
 	const char *flags;		/* in place of the account's; NULL: those.  The owner's */
 	bool dated;			/* its arrival is the internal date, whatever the account says */
 	bool unclear;			/* it may be there already: look before it is appended */
+	bool found, searched;		/* while it is looked for */
 	bool created;			/* its mailbox was made for it */
 	size_t together;		/* with at most that many in one command; 0: as many as go */
 	unsigned breaks;		/* connections that broke while it was the oldest under way */

@@ -23,7 +23,7 @@ static void done(struct session *s, struct session_flight *flight, const struct 
 /* A NO to many says nothing of the one that it is about: they are tried in parts, and those of the part that is refused again by themselves. */
 static void retry_parts(struct session *s, struct session_flight *flight)
 {
-	size_t together = flight->count > 2 * SESSION_GROUP_SPLIT ? flight->count / SESSION_GROUP_SPLIT : 1;
+	size_t together = session_append_part(flight);
 
 	for (struct item *item = flight->items; item; item = item->next)
 		item->together = together;

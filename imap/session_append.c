@@ -49,6 +49,11 @@ void session_append_give_back(struct session *s, struct item *items)
 	}
 }
 
+size_t session_append_part(const struct session_flight *flight)
+{
+	return flight->count > 2 * SESSION_GROUP_SPLIT ? flight->count / SESSION_GROUP_SPLIT : 1;
+}
+
 void session_append_settle(struct session *s, struct session_flight *flight, const struct outcome *outcome)
 {
 	for (struct item *next, *item = flight->items; item; item = next) {
@@ -80,9 +85,10 @@ void session_append_lost(struct session *s)
 		session_append_remove(s, flight);
 		for (struct item *item = flight->items; item; item = item->next) {
 			item->unclear = item->unclear || (flight->begun && !flight->answered);
-			if (oldest)
-				item->breaks++;
-			item->together = oldest ? 1 : item->together;
+			if (oldest) {
+				item->breaks += flight->count == 1;
+				item->together = session_append_part(flight);
+			}
 			*end = item;
 			end = &item->next;
 		}
@@ -319,7 +325,7 @@ void session_append_pump(struct session *s)
 		if (!item || !may_begin(s, item))
 			break;
 		if (item->unclear) {
-			session_look_begin(s, item);
+			session_look_begin(s);
 			return;
 		}
 		if (s->examined.len) {

@@ -13,6 +13,7 @@
 
 #define SESSION_INPUT_MAX (64U * 1024)
 #define SESSION_CAPABILITIES_MAX 8192
+#define SESSION_UIDS_MAX (64U * 1024)
 #define SESSION_OUTPUT_MAX (256U * 1024)
 #define SESSION_FLIGHTS_MAX 64			/* commands that are not answered */
 #define SESSION_ITEMS_MAX 1024			/* items under way: what a fast server stores in the time that its answers take */
@@ -103,10 +104,10 @@ struct session {
 	struct str created;		/* the last that was made */
 
 	/* looking */
-	struct item *look;
+	struct item *look;		/* all for one mailbox */
 	struct str examined;		/* wire name, or empty */
 	uint64_t exists;
-	bool found, tail;
+	bool there, too_many;		/* the mailbox, by LIST; hits, which are kept until they are fetched: */
 	struct str uids;
 	struct session_survey *survey;	/* the owner's, while it is being made */
 };
@@ -116,12 +117,14 @@ void session_wait(struct session *s, session_state *state, const char *what, uin
 void session_set_stream(struct session *s, int in, int out, bool secure);
 void session_fail(struct session *s, const char *status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void session_end(struct session *s, const struct outcome *why);
+void session_release(struct session *s);		/* an answer of the keeper came */
+
+/* session_output.c */
 /* A tagged command: sent at once.  0, or -1: the session has failed. */
 int session_command(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int session_line(struct session *s, struct span line, bool secret);		/* a line as it stands, CRLF is added */
 void session_next_tag(struct session *s, char tag[static 16]);
 bool session_is_answer(const struct session *s, const struct response *response);	/* to the last command */
-void session_release(struct session *s);		/* an answer of the keeper came */
 void session_trace(struct session *s, const char *direction, struct span line);
 bool session_quoted(struct session *s, struct str *out, const char *mailbox);	/* the wire name, quoted; false: it cannot be had */
 void session_say(const struct response *response, struct str *out);		/* "NO [CODE arg] text" */
@@ -148,6 +151,7 @@ void session_append_lost(struct session *s);		/* the connection is gone: gives t
 /* Takes it out of those under way; it is the caller's to free. */
 struct session_flight *session_append_remove(struct session *s, struct session_flight *flight);
 void session_append_give_back(struct session *s, struct item *items);
+size_t session_append_part(const struct session_flight *flight);	/* how many of a flight that failed go together when they are tried again */
 void session_append_settle(struct session *s, struct session_flight *flight, const struct outcome *outcome);
 
 /* session_answer.c */
@@ -164,7 +168,7 @@ void session_create_begin(struct session *s);
 void session_survey_created(struct session *s);		/* the mailbox was made, or refused */
 
 /* session_look.c */
-void session_look_begin(struct session *s, struct item *item);
+void session_look_begin(struct session *s);		/* the next item that waits is unclear */
 void session_look_lost(struct session *s);
 void session_look_close(struct session *s);		/* leave the mailbox that was looked at */
 

@@ -133,11 +133,10 @@ static void state_login(struct session *s, const struct response *response)
 {
 	if (!session_is_answer(s, response))
 		return;
-	if (response->status != RESPONSE_OK) {
+	if (response->status == RESPONSE_OK)
+		logged_in(s);
+	else
 		login_refused(s, response);
-		return;
-	}
-	logged_in(s);
 }
 
 static int first_message(struct session *s, struct str *error)
@@ -225,9 +224,8 @@ static void authenticated(struct session *s, const struct response *response)
 	} else if (sasl_client_accepted(s->sasl, span_of(""), &error) < 0) {
 		s->login_failed = true;
 		session_fail(s, "4.7.8", "login: %s", error.data);
-	} else {
+	} else
 		logged_in(s);
-	}
 	str_free(&error);
 }
 

@@ -7,12 +7,12 @@ static void state_probe(struct session *s, const struct response *response)
 	struct str text = STR_INIT(2048);
 
 	if (response->kind == RESPONSE_DATA && span_is_nocase(response->word, "LIST"))
-		s->found = true;
+		s->there = true;
 	if (session_is_answer(s, response)) {
 		session_wait(s, session_answer_state, NULL, s->account->keep_alive);
 		if (response->status != RESPONSE_OK)
 			session_say(response, &text);
-		s->ops->probed(s->arg, s, s->found, text.data);
+		s->ops->probed(s->arg, s, s->there, text.data);
 	}
 	str_free(&text);
 }
@@ -21,7 +21,7 @@ void session_probe(struct session *s, const char *mailbox)
 {
 	struct str name = STR_INIT(8 * MAILBOX_MAX);
 
-	s->found = false;
+	s->there = false;
 	if (!session_quoted(s, &name, mailbox))
 		s->ops->probed(s->arg, s, false, "the server's names cannot hold it");
 	else if (!session_command(s, "LIST \"\" %s", name.data))

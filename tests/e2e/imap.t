@@ -101,7 +101,7 @@ once frank Box 340 "each once"
 round=0
 while [ $round -lt 6 ]; do
 	round=$((round + 1))
-	jobs 400 drop=kill first=1000 unclear=1 wait=0.$((round * 7 % 10))5 > /dev/null 2>&1
+	jobs 400 drop=kill first=1000 unclear=1 wait=1.$((round * 7 % 10))5 > /dev/null 2>&1
 	imap_stop KILL
 	imap_start
 done
