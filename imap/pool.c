@@ -220,6 +220,7 @@ static void on_over(void *arg, struct session *session, const struct outcome *wh
 }
 
 static const struct session_ops ops = {
+	.own_mailbox = true,
 	.peek = on_peek, .take = on_take, .settle = on_settle, .back = on_back, .ready = on_ready, .overload = on_overload, .over = on_over,
 };
 

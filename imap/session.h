@@ -21,13 +21,15 @@ struct item {				/* a message for an account; the owner's */
 	bool unclear;			/* it may be there already: look before it is appended */
 	bool found, searched;		/* while it is looked for */
 	bool created;			/* its mailbox was made for it */
-	size_t together;		/* with at most that many in one command; 0: as many as go */
+	bool alone;			/* not with others in one command */
+	size_t together;		/* otherwise with at most that many; 0: as many as go */
 	unsigned breaks;		/* connections that broke while it was the oldest under way */
 };
 
 struct session;
 
 struct session_ops {			/* const, static; from the loop or from session_work */
+	bool own_mailbox;		/* all items are for the account's mailbox, with or without its argument */
 	/* The next item that waits, or NULL; it stays where it is. */
 	struct item *(*peek)(void *arg);
 	/* Takes it: it is the session's until settled or given back. */

@@ -25,8 +25,10 @@ static void retry_parts(struct session *s, struct session_flight *flight)
 {
 	size_t together = session_append_part(flight);
 
-	for (struct item *item = flight->items; item; item = item->next)
+	for (struct item *item = flight->items; item; item = item->next) {
 		item->together = together;
+		item->alone = together == 1;
+	}
 	session_append_give_back(s, flight->items);
 }
 

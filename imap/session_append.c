@@ -88,6 +88,7 @@ void session_append_lost(struct session *s)
 			if (oldest) {
 				item->breaks += flight->count == 1;
 				item->together = session_append_part(flight);
+				item->alone = item->together == 1;
 			}
 			*end = item;
 			end = &item->next;
@@ -223,7 +224,7 @@ static bool fits_group(const struct session *s, const struct item *first, const 
 	bool synchronising;
 
 	literal_form(s, item, &synchronising);
-	return !synchronising && item->together != 1 && !item->unclear && !item->body.has_nul && !strcmp(first->mailbox.data, item->mailbox.data) &&
+	return !synchronising && !item->alone && !item->unclear && !item->body.has_nul && !strcmp(first->mailbox.data, item->mailbox.data) &&
 	    !(s->append_limit && item->body.length > s->append_limit) && !(s->account->limit && item->body.length > s->account->limit);
 }
 

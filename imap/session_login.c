@@ -393,7 +393,7 @@ static void ask_list(struct session *s)
 /* INBOX is INBOX, whatever the names of others look like. */
 static void ask_namespace(struct session *s)
 {
-	if (!s->ops->probed && !strcasecmp(s->account->mailbox, "INBOX"))
+	if (s->ops->own_mailbox && !strcasecmp(s->account->mailbox, "INBOX"))
 		ready(s);
 	else if (!(s->capabilities & SESSION_NAMESPACE) || (s->account->separator && s->account->prefix))
 		ask_list(s);
