@@ -37,6 +37,7 @@ struct account {
 	unsigned connections;
 	uint64_t keep_alive, timeout;	/* microseconds */
 	uint64_t limit;			/* bytes of a message; 0: the server's word only */
+	bool too_big_note;		/* of a message that is too big the header is stored, with a note */
 };
 
 struct account_table {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,6 +120,23 @@ static int read_secret(int fd, struct str *secret)
 	if (secret->len && secret->data[secret->len - 1] == '\r')
 		str_cut(secret, secret->len - 1);
 	return 0;
+}
+
+/* One that was opened for us by who started us: "password-fd 3" and 3< file. */
+static int on_password_fd(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct str *password = &((struct account_options *)arg)->account->password;
+	uint64_t fd;
+	int result;
+
+	if (conf_number(&node->words[1], INT_MAX, &fd) < 0 || fd <= STDERR_FILENO)
+		return conf_error(node, error, "password-fd: a descriptor from 3 on was expected");
+	str_wipe(password);
+	result = read_secret((int)fd, password);
+	if (result < 0)
+		return conf_error(node, error, "password-fd %d: %s", (int)fd, strerror(errno));
+	close((int)fd);
+	return password->len ? 0 : conf_error(node, error, "password-fd %d: it is empty", (int)fd);
 }
 
 static int on_password_file(void *arg, const struct conf_node *node, struct str *error)
@@ -309,6 +327,16 @@ static int on_limit(void *arg, const struct conf_node *node, struct str *error)
 	return 0;
 }
 
+static int on_too_big(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct account_options *options = arg;
+
+	options->account->too_big_note = !strcmp(node->words[1].text, "note");
+	if (!options->account->too_big_note && strcmp(node->words[1].text, "refuse"))
+		return conf_error(node, error, "too-big: refuse or note was expected");
+	return 0;
+}
+
 const struct conf_verb account_options_verbs[] = {
 	{ "host", 1, 1, false, on_host },
 	{ "port", 1, 1, false, on_port },
@@ -322,6 +350,7 @@ const struct conf_verb account_options_verbs[] = {
 	{ "user", 1, 1, false, on_user },
 	{ "authorize", 1, 1, false, on_authorize },
 	{ "password", 1, 1, false, on_password },
+	{ "password-fd", 1, 1, false, on_password_fd },
 	{ "password-file", 1, 1, false, on_password_file },
 	{ "password-command", 1, 1, false, on_password_command },
 	{ "token-file", 1, 1, false, on_token_file },
@@ -339,5 +368,6 @@ const struct conf_verb account_options_verbs[] = {
 	{ "keep-alive", 1, 1, false, on_keep_alive },
 	{ "timeout", 1, 1, false, on_timeout },
 	{ "limit", 1, 1, false, on_limit },
+	{ "too-big", 1, 1, false, on_too_big },
 	{ NULL, 0, 0, false, NULL },
 };

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "pool_item.h"
+#include "pool_note.h"
 
 #define SESSIONS_MAX 16
 #define BACKLOG_PER_SESSION 64			/* one more connection, where allowed, for each that many */
@@ -54,6 +55,8 @@ static void settle(struct lane *lane, struct item *item, const struct outcome *o
 	struct deliver_job *job = item->job;
 
 	job->result = *outcome;
+	if (item->note)
+		pool_note_outcome(item, &job->result);
 	job->result.clarity = item->unclear ? OUTCOME_UNCLEAR : OUTCOME_CLEAR;
 	pool_item_free(item);
 	deliver_done(lane->pool->deliver, job);
@@ -119,7 +122,10 @@ static void on_settle(void *arg, struct item *item, const struct outcome *outcom
 
 	if (outcome->verdict == OUTCOME_DONE)
 		lane->failures = 0;
-	settle(lane, item, outcome);
+	if (lane->account->too_big_note && outcome->verdict == OUTCOME_NEVER && !strcmp(outcome->status, "5.3.4") && pool_note_make(item, outcome))
+		insert(lane, item);
+	else
+		settle(lane, item, outcome);
 }
 
 static void on_back(void *arg, struct item *item)

@@ -11,8 +11,10 @@
 
 void pool_item_free(struct item *item)
 {
-	if (item)
+	if (item) {
 		str_free(&item->mailbox);
+		deliver_job_free(item->note);
+	}
 	free(item);
 }
 

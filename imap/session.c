@@ -23,6 +23,7 @@ static void free_session(struct session *s)
 	str_free(&s->create);
 	str_free(&s->created);
 	str_free(&s->examined);
+	str_free(&s->limited);
 	str_free(&s->uids);
 	free(s);
 }
@@ -85,9 +86,11 @@ void session_fail(struct session *s, const char *status, const char *format, ...
 
 static uint64_t deadline(const struct session *s)
 {
-	uint64_t from = s->since, moved = s->stream ? stream_progress(s->stream) : 0;
+	uint64_t from = s->since, moved = s->stream ? stream_progress(s->stream) : 0, last = s->useful + SESSION_PATIENCES * s->patience;
 
-	return (moved > from ? moved : from) + s->patience;
+	if (moved > from)
+		from = moved;
+	return from + s->patience < last ? from + s->patience : last;
 }
 
 static void leave(struct session *s);
@@ -105,14 +108,14 @@ static void on_timer(void *arg)
 		leave(s);
 		return;
 	}
-	session_fail(s, "4.4.2", "no answer for %llu s, waiting for %s", (unsigned long long)(s->patience / CLOCK_SECOND), s->waiting_for ? s->waiting_for : "an answer");
+	session_fail(s, "4.4.2", "no answer for %llu s, waiting for %s", (unsigned long long)((loop_now(s->host->loop) - s->useful) / CLOCK_SECOND), s->waiting_for ? s->waiting_for : "an answer");
 }
 
 void session_wait(struct session *s, session_state *state, const char *what, uint64_t patience)
 {
 	s->state = state;
 	s->waiting_for = what;
-	s->since = loop_now(s->host->loop);
+	s->since = s->useful = loop_now(s->host->loop);
 	s->patience = patience;
 	loop_timer_set(s->host->loop, &s->timer, s->since + patience);
 }
@@ -185,6 +188,7 @@ static void on_drained(void *arg)
 	struct session *s = arg;
 
 	s->pending++;
+	s->useful = loop_now(s->host->loop);
 	if (s->ready)
 		session_append_pump(s);
 	session_release(s);
@@ -245,7 +249,7 @@ static struct session *make(const struct session_host *host, const struct accoun
 		.host = host, .account = account, .ops = ops, .arg = arg, .watch_fd = -1,
 		.mechanisms = STR_INIT(SESSION_CAPABILITIES_MAX), .capability_text = STR_INIT(SESSION_CAPABILITIES_MAX), .secret = STR_INIT(ACCOUNT_SECRET_MAX),
 		.initial = STR_INIT(SASL_MESSAGE_MAX), .prefix = STR_INIT(MAILBOX_MAX), .create = STR_INIT(4 * MAILBOX_MAX), .created = STR_INIT(4 * MAILBOX_MAX),
-		.examined = STR_INIT(4 * MAILBOX_MAX), .uids = STR_INIT(SESSION_UIDS_MAX),
+		.examined = STR_INIT(4 * MAILBOX_MAX), .limited = STR_INIT(4 * MAILBOX_MAX), .uids = STR_INIT(SESSION_UIDS_MAX),
 	};
 	s->flights_end = &s->flights;
 	response_init(&s->parser);

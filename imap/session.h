@@ -14,6 +14,7 @@
 struct item {				/* a message for an account; the owner's */
 	struct item *next;
 	struct deliver_job *job;
+	struct deliver_job *note;	/* what is stored in its place (pool_note.h), or NULL */
 	struct body body;
 	struct str mailbox;		/* UTF-8, as configured */
 	const char *flags;		/* in place of the account's; NULL: those.  The owner's */

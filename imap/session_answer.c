@@ -110,6 +110,7 @@ static void take_answer(struct session *s, const struct response *response)
 	}
 	s->has_warning = false;
 	s->patience = s->account->timeout;
+	s->useful = loop_now(s->host->loop);
 	if (flight == s->writing && !s->wait_plus) {
 		answered_early(s, flight, response);
 		return;
@@ -156,6 +157,7 @@ void session_answer_state(struct session *s, const struct response *response)
 		}
 		s->wait_plus = false;
 		s->writing->begun = true;
+		s->useful = loop_now(s->host->loop);
 	} else if (response->kind == RESPONSE_TAGGED) {
 		take_answer(s, response);
 	} else if (response->kind == RESPONSE_STATUS && (response->status == RESPONSE_NO || response->status == RESPONSE_BAD)) {

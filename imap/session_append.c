@@ -275,6 +275,8 @@ static bool begin_flight(struct session *s, struct item *first)
 	s->waiting_for = "the answer to APPEND";
 	s->patience = s->account->timeout;
 	s->since = loop_now(s->host->loop);
+	if (s->flight_count == 1)
+		s->useful = s->since;
 	loop_timer_set(s->host->loop, &s->timer, s->since + s->patience);
 	return begin_item(s, flight->items, true) == 0;
 }
@@ -308,7 +310,7 @@ static void idle(struct session *s)
 {
 	s->waiting_for = NULL;
 	s->patience = s->account->keep_alive;
-	s->since = loop_now(s->host->loop);
+	s->since = s->useful = loop_now(s->host->loop);
 	loop_timer_set(s->host->loop, &s->timer, s->since + s->patience);
 }
 
@@ -331,6 +333,12 @@ void session_append_pump(struct session *s)
 		}
 		if (s->examined.len) {
 			session_look_close(s);
+			return;
+		}
+		if (session_limit_is_due(s, item)) {
+			if (s->flights)
+				return;
+			session_limit_begin(s, item);
 			return;
 		}
 		if (settle_before(s, item))

@@ -10,6 +10,7 @@ static const struct { const char *name; unsigned bit; } capability_names[] = {
 	{ "STARTTLS", SESSION_STARTTLS }, { "LOGINDISABLED", SESSION_LOGINDISABLED }, { "SASL-IR", SESSION_SASL_IR }, { "LITERAL+", SESSION_LITERAL_PLUS },
 	{ "LITERAL-", SESSION_LITERAL_MINUS }, { "MULTIAPPEND", SESSION_MULTIAPPEND }, { "UIDPLUS", SESSION_UIDPLUS }, { "NAMESPACE", SESSION_NAMESPACE },
 	{ "BINARY", SESSION_BINARY }, { "UTF8=ACCEPT", SESSION_UTF8 }, { "UTF8=ONLY", SESSION_UTF8 }, { "ID", SESSION_ID }, { "ENABLE", SESSION_ENABLE },
+	{ "APPENDLIMIT", SESSION_APPENDLIMIT },
 };
 
 void session_capabilities(struct session *s, struct span list)
@@ -18,6 +19,7 @@ void session_capabilities(struct session *s, struct span list)
 
 	s->capabilities = 0;
 	s->append_limit = 0;
+	str_cut(&s->limited, 0);
 	s->capabilities_told = true;
 	str_cut(&s->mechanisms, 0);
 	str_set(&s->capability_text, list);

@@ -29,12 +29,13 @@
 #define SESSION_GREETING_WAIT (60 * CLOCK_SECOND)
 #define SESSION_COMMAND_WAIT (60 * CLOCK_SECOND)
 #define SESSION_WARNING_WAIT (30 * CLOCK_SECOND)	/* behind an untagged NO or BAD, where the tagged answer may never come */
+#define SESSION_PATIENCES 8				/* that often over, bytes or not, ends what brings nothing about */
 #define SESSION_LOGOUT_WAIT (5 * CLOCK_SECOND)
 
 enum session_capability {
 	SESSION_STARTTLS = 1, SESSION_LOGINDISABLED = 2, SESSION_SASL_IR = 4, SESSION_LITERAL_PLUS = 8, SESSION_LITERAL_MINUS = 16,
 	SESSION_MULTIAPPEND = 32, SESSION_UIDPLUS = 64, SESSION_NAMESPACE = 128, SESSION_BINARY = 256, SESSION_UTF8 = 512, SESSION_ID = 1024,
-	SESSION_IMAP4 = 2048, SESSION_ENABLE = 4096,
+	SESSION_IMAP4 = 2048, SESSION_ENABLE = 4096, SESSION_APPENDLIMIT = 8192,
 };
 
 typedef void session_state(struct session *s, const struct response *response);
@@ -62,6 +63,7 @@ struct session {
 	bool farewell;			/* LOGOUT was sent */
 	struct loop_timer timer;
 	uint64_t since, patience;	/* the deadline restarts at each progress */
+	uint64_t useful;		/* when last something came about: that bytes come is not enough for ever */
 	const char *waiting_for;
 	struct stream_connect *connect;
 	struct stream *stream;
@@ -77,7 +79,8 @@ struct session {
 	char tag[16];			/* of the command that is waited for, outside of appends */
 	unsigned capabilities;
 	bool capabilities_told;		/* since the last greeting, STARTTLS or login */
-	uint64_t append_limit;
+	uint64_t append_limit;		/* of all mailboxes, or of the one in limited; 0: none is known */
+	struct str limited;		/* the mailbox whose limit was asked for */
 	struct str mechanisms;		/* of AUTH=, between blanks */
 	struct str capability_text;
 	struct str secret;		/* a token or password that was read for this login */
@@ -164,8 +167,7 @@ void session_answer_warning(struct session *s, const struct response *response);
 /* session_create.c */
 void session_create_begin(struct session *s);
 
-/* session_survey.c */
-void session_survey_created(struct session *s);		/* the mailbox was made, or refused */
+	struct session_survey *survey;	/* the owner's, while it is being made */
 
 /* session_look.c */
 void session_look_begin(struct session *s);		/* the next item that waits is unclear */

@@ -178,6 +178,7 @@ class Server:
 
     def do_APPEND(self, c, tag, rest):
         box = re.match(r'"((?:[^"\\]|\\.)*)"', rest).group(1)
+        box = box.encode('latin-1').decode('utf-8')
         messages = []
         while True:
             m = re.search(r'(~?)\{(\d+)(\+?)\}$', rest)
@@ -297,8 +298,8 @@ def scenario(name, server, numbers, expected, stored, lines='', check=None, wait
     answers = stage.jobs(numbers, wait, **job)
     good = len(answers) == len(numbers) and (all(re.match(expected, a) for a in answers.values()) if isinstance(expected, str) else expected(answers))
     status = stage.stop()
-    ids = [re.search(rb'id (\S+);', m).group(1) for m in server.store]
-    once = len(set(ids)) == len(ids) == stored
+    ids = [m.group(1) for m in (re.search(rb'id (\S+);', m) for m in server.store) if m]
+    once = stored is None or len(set(ids)) == len(ids) == stored
     more = check is None or check(stage)
     ok(good and once and more and status == 0, name, '%s\nstored %d, status %s, check %s\n%s' % (answers, len(ids), status, more, stage.text()[-3000:]))
 
@@ -335,6 +336,34 @@ s = Server(caps='IMAP4rev1 LITERAL+ BINARY')
 scenario('but goes as a binary literal', s, [1], 'K', 1, text='a\\0b', check=lambda t: any(b'~{' in c for c in s.commands))
 scenario('APPENDLIMIT', Server(caps='IMAP4rev1 LITERAL+ APPENDLIMIT=2000'), [1], 'X 5.3.4', 0, check=lambda t: t.server.appends == 0)
 scenario('a limit of our own', Server(), [1], 'X 5.3.4', 0, lines='limit 1K')
+
+
+
+def status(self, c, tag, rest):
+    c.send('* STATUS "INBOX" (APPENDLIMIT 2000)\r\n%s OK done\r\n' % tag)
+
+
+scenario('a mailbox\'s own APPENDLIMIT, by STATUS', variant(caps='IMAP4rev1 LITERAL+ APPENDLIMIT', do_STATUS=status), [1], 'X 5.3.4', 0, check=lambda t: t.server.appends == 0)
+scenario('a server that knows none', Server(caps='IMAP4rev1 LITERAL+ APPENDLIMIT'), range(3), 'K', 3, check=lambda t: sum(b'STATUS' in c for c in t.server.commands) == 1)
+s = Server(caps='IMAP4rev1 LITERAL+ APPENDLIMIT=2000')
+scenario('too big: its header with a note', s, [1], 'X 5.3.4 .*header is stored', None, lines='too-big note',
+         check=lambda t: len(s.store) == 1 and s.store[0].startswith(b'Subject: message 1\r\n') and b'too big for this mailbox' in s.store[0])
+s = Server(caps='IMAP4rev1 LITERAL+ UTF8=ACCEPT ENABLE', boxes=['Fä'])
+s.do_ENABLE = lambda c, tag, rest: c.send('* ENABLED UTF8=ACCEPT\r\n%s OK\r\n' % tag)
+scenario('UTF8=ACCEPT: names as they are', s, [1], 'K', 1, lines='utf8 yes; mailbox "Fä"', check=lambda t: any('APPEND "Fä"'.encode() in c for c in s.commands))
+s = Server(caps='IMAP4rev1 LITERAL+ UTF8=ACCEPT ENABLE', boxes=['F&AOQ-'])
+scenario('but only where it was asked for', s, [1], 'K', 1, lines='mailbox "Fä"', check=lambda t: not any(b'ENABLE' in c for c in s.commands))
+
+
+def slow(self, c, tag, messages):
+    time.sleep(0.1)
+    Server.append(self, c, tag, messages)
+
+
+s = variant(append=slow, caps='IMAP4rev1')
+scenario('more connections for a backlog, each message once', s, range(300), 'K', 300, wait=40, lines='connections 4', check=lambda t: s.connections == 4)
+s = Server()
+scenario('one connection where nothing else is said', s, range(300), 'K', 300, check=lambda t: s.connections == 1)
 
 # ---- refusals ----
 for text, expected in (
@@ -430,6 +459,32 @@ def silence(self, c, tag, messages):
 
 
 scenario('no answer ever: the deadline, then a look', variant(append=silence), [1], 'K 2.0.0 INBOX .was there', 1, options={'timeout': 2})
+
+
+def trickle(self, c, tag, messages):
+    if c.n > 1:
+        return Server.append(self, c, tag, messages)
+    while True:
+        c.send('* OK still working\r\n')
+        time.sleep(0.3)
+
+
+scenario('talk without an answer does not last for ever', variant(append=trickle), [1], 'K', 1, wait=30, options={'timeout': 1})
+
+
+def many_unclear(self, c, tag, messages):
+    self.store += messages if c.n == 1 and len(self.store) < 100 else []
+    if c.n == 1 and len(self.store) >= 100:
+        raise Gone()
+    if c.n > 1:
+        self.store += messages
+        c.send(tag + ' OK\r\n')
+
+
+s = variant(append=many_unclear, caps='IMAP4rev1 LITERAL+')
+scenario('hundreds unclear are looked for together', s, range(200), 'K', 200, wait=40, check=lambda t: sum(b' SEARCH' in c or b' FETCH' in c for c in s.commands) < 40)
+s = variant(append=many_unclear, caps='IMAP4rev1 LITERAL+ MULTIAPPEND')
+scenario('and with MULTIAPPEND', s, range(300), 'K', 300, wait=40)
 
 
 def drop_always(self, c, tag, messages):
