@@ -167,7 +167,12 @@ void session_answer_warning(struct session *s, const struct response *response);
 /* session_create.c */
 void session_create_begin(struct session *s);
 
-	struct session_survey *survey;	/* the owner's, while it is being made */
+/* session_survey.c */
+void session_survey_created(struct session *s);		/* the mailbox was made, or refused */
+
+/* session_limit.c */
+bool session_limit_is_due(const struct session *s, const struct item *item);		/* its mailbox may have a limit of its own */
+void session_limit_begin(struct session *s, const struct item *item);
 
 /* session_look.c */
 void session_look_begin(struct session *s);		/* the next item that waits is unclear */
