@@ -77,7 +77,7 @@ static void choose(struct fuzz *fuzz, unsigned how, unsigned items)
 	struct world *w = &fuzz->w;
 
 	if (how & 1)
-		w->account.user = (char[]){ "frank" };
+		w->account.user = w->user;
 	if (how & 2)
 		str_add(&w->account.password, how & 4 ? "secret" : "s\xc3\xa9");
 	w->account.utf8 = how & 8;

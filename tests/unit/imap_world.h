@@ -32,6 +32,7 @@ struct world {
 	struct loop *loop;
 	struct session_host host;
 	struct account account;
+	char name[8], port[8], user[8], mailbox[8], flags[8];	/* of the account */
 	struct session *session;	/* NULL: over */
 	struct world_item items[WORLD_ITEMS];
 	size_t count;
@@ -189,11 +190,11 @@ static void world_connect(struct world *w)
 
 static void world_open(struct world *w)
 {
-	*w = (struct world){ .loop = loop_new(), .peer = -1, .received = STR_INIT(16U << 20) };
+	*w = (struct world){ .loop = loop_new(), .peer = -1, .received = STR_INIT(16U << 20), .name = "phone", .port = "143", .user = "frank", .mailbox = "INBOX" };
 	assert(w->loop);
 	w->host.loop = w->loop;
 	w->account = (struct account){
-		.name = (char[]){ "phone" }, .port = (char[]){ "143" }, .user = NULL, .mailbox = (char[]){ "INBOX" }, .flags = (char[]){ "" }, .password = STR_INIT(ACCOUNT_SECRET_MAX),
+		.name = w->name, .port = w->port, .mailbox = w->mailbox, .flags = w->flags, .password = STR_INIT(ACCOUNT_SECRET_MAX),
 		.password_command = -1, .token_file = -1, .token_command = -1, .tunnel = 0, .tls = ACCOUNT_TLS_NONE, .date_arrival = true, .subscribe = true, .create = true,
 		.connections = 1, .keep_alive = 60000000, .timeout = 300000000,
 	};
