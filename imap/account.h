@@ -36,6 +36,7 @@ struct account {
 	char *prefix;			/* NULL: ask */
 	unsigned connections;
 	uint64_t keep_alive, timeout;	/* microseconds */
+	uint64_t settle;		/* microseconds between the loss of a connection and the look for what it may have stored */
 	uint64_t limit;			/* bytes of a message; 0: the server's word only */
 	bool too_big_note;		/* of a message that is too big the header is stored, with a note */
 };

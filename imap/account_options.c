@@ -320,6 +320,13 @@ static int on_timeout(void *arg, const struct conf_node *node, struct str *error
 	return 0;
 }
 
+static int on_settle(void *arg, const struct conf_node *node, struct str *error)
+{
+	if (conf_duration(&node->words[1], &((struct account_options *)arg)->account->settle) < 0)
+		return conf_error(node, error, "settle: a time like 10 or 1m was expected");
+	return 0;
+}
+
 static int on_limit(void *arg, const struct conf_node *node, struct str *error)
 {
 	if (conf_bytes(&node->words[1], &((struct account_options *)arg)->account->limit) < 0)
@@ -367,6 +374,7 @@ const struct conf_verb account_options_verbs[] = {
 	{ "connections", 1, 1, false, on_connections },
 	{ "keep-alive", 1, 1, false, on_keep_alive },
 	{ "timeout", 1, 1, false, on_timeout },
+	{ "settle", 1, 1, false, on_settle },
 	{ "limit", 1, 1, false, on_limit },
 	{ "too-big", 1, 1, false, on_too_big },
 	{ NULL, 0, 0, false, NULL },

@@ -16,7 +16,6 @@
 #define BACKOFF_OVERLOAD (300 * CLOCK_SECOND)
 #define BACKOFF_LOGIN (300 * CLOCK_SECOND)
 #define BACKOFF_MAX (900 * CLOCK_SECOND)
-#define SETTLE_WAIT CLOCK_SECOND		/* what was killed just now may still be stored by the server */
 #define LEAVE_WAIT (8 * CLOCK_SECOND)
 
 struct lane {				/* an account at work */
@@ -28,6 +27,8 @@ struct lane {				/* an account at work */
 	struct session *sessions[SESSIONS_MAX];
 	size_t session_count;
 	struct loop_timer retry;
+	struct loop_timer settled;
+	uint64_t unsettled;		/* until then the server may still be storing what is unclear: to look for it would be too early */
 	uint64_t until;			/* left alone until then */
 	struct outcome why;
 	unsigned failures;		/* in a row */
@@ -106,7 +107,17 @@ static struct item *on_peek(void *arg)
 {
 	struct lane *lane = arg;
 
-	return lane->unclear ? lane->unclear : lane->waiting;
+	return lane->unclear && loop_now(lane->pool->host->loop) >= lane->unsettled ? lane->unclear : lane->waiting;
+}
+
+static void unsettle(struct lane *lane, uint64_t since)
+{
+	uint64_t until = since + lane->account->settle;
+
+	if (!lane->unclear || until <= lane->unsettled || lane->pool->byhand)
+		return;
+	lane->unsettled = until;
+	loop_timer_set(lane->pool->host->loop, &lane->settled, until);
 }
 
 static void on_take(void *arg, struct item *item)
@@ -148,7 +159,7 @@ static void answer_later(struct lane *lane, const struct outcome *why)
 {
 	struct item *item;
 
-	while ((item = on_peek(lane))) {
+	while ((item = lane->unclear ? lane->unclear : lane->waiting)) {
 		on_take(lane, item);
 		settle(lane, item, why);
 	}
@@ -210,6 +221,7 @@ static void on_over(void *arg, struct session *session, const struct outcome *wh
 		wake(lane);
 		return;
 	}
+	unsettle(lane, loop_now(lane->pool->host->loop));
 	pause = login ? BACKOFF_LOGIN : BACKOFF_FIRST << (lane->failures < 6 ? lane->failures : 6);
 	if (pause > BACKOFF_MAX)
 		pause = BACKOFF_MAX;
@@ -245,9 +257,9 @@ static void open_session(struct lane *lane)
 	}
 }
 
-static bool wants_session(const struct lane *lane)
+static bool wants_session(struct lane *lane)
 {
-	if (!lane->count || loop_timer_is_set(&lane->retry) || loop_now(lane->pool->host->loop) < lane->until)
+	if (!on_peek(lane) || loop_timer_is_set(&lane->retry) || loop_now(lane->pool->host->loop) < lane->until)
 		return false;
 	return !lane->session_count || (lane->session_count < lane->account->connections && lane->count > lane->session_count * BACKLOG_PER_SESSION);
 }
@@ -293,8 +305,7 @@ void pool_deliver(void *arg, struct deliver_job *job)
 		settle(lane, item, &lane->why);
 	else {
 		insert(lane, item);
-		if (item->unclear && loop_now(pool->host->loop) < pool->begun + SETTLE_WAIT && !lane->session_count)
-			loop_timer_set(pool->host->loop, &lane->retry, pool->begun + SETTLE_WAIT);
+		unsettle(lane, pool->begun);
 		lane->due = true;	/* not woken for each: what came in one turn may go in one command */
 	}
 }
@@ -353,6 +364,7 @@ struct pool *pool_new(const struct session_host *host, const struct account_tabl
 		lane->pool = pool;
 		lane->account = account;
 		loop_timer_init(&lane->retry, on_retry, lane);
+		loop_timer_init(&lane->settled, on_retry, lane);
 	}
 	return pool;
 }
@@ -376,6 +388,7 @@ void pool_free(struct pool *pool)
 		while (lane->session_count)
 			session_abort(lane->sessions[--lane->session_count]);
 		loop_timer_clear(pool->host->loop, &lane->retry);
+		loop_timer_clear(pool->host->loop, &lane->settled);
 		free_items(lane->unclear);
 		free_items(lane->waiting);
 	}

@@ -27,7 +27,7 @@ once() {		# once USER FOLDER COUNT NAME: COUNT messages, none twice
 dovecot_make
 dovecot_start; ok $? "dovecot runs"
 printf '%s\n' "$dovecot_password" > "$scratch/frank.pw"; chmod 0600 "$scratch/frank.pw"
-tls="host localhost; port $imaps_port; ca-file $dovecot/cert.pem"
+tls="host localhost; port $imaps_port; ca-file $dovecot/cert.pem; settle 3"
 account="$tls; user frank; password-file frank.pw"
 pin=$(openssl x509 -in "$dovecot/cert.pem" -pubkey -noout | openssl pkey -pubin -outform DER 2>/dev/null | openssl dgst -sha256 -binary | openssl base64)
 cat > "$scratch/imap.conf" <<-END
@@ -101,7 +101,7 @@ once frank Box 340 "each once"
 round=0
 while [ $round -lt 6 ]; do
 	round=$((round + 1))
-	jobs 400 drop=kill first=1000 unclear=1 wait=1.$((round * 7 % 10))5 > /dev/null 2>&1
+	jobs 400 drop=kill first=1000 unclear=1 wait=3.$((round * 7 % 10))5 > /dev/null 2>&1
 	imap_stop KILL
 	imap_start
 done

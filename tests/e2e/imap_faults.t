@@ -246,7 +246,7 @@ class Stage:
         self.config = self.directory + '/imap.conf'
         self.path = self.directory + '/imap.ctrl'
         with open(self.config, 'w') as f:
-            f.write('drop phone { host localhost; port %d; %s; timeout %s; create yes\n%s\n}\n' %
+            f.write('drop phone { host localhost; port %d; %s; timeout %s; settle 1; create yes\n%s\n}\n' %
                     (server.port, options.get('tls', 'tls none'), options.get('timeout', 3), lines))
         self.start()
 
