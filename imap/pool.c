@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "pool_item.h"
 #include "pool_note.h"
+#include "pool_queue.h"
 
 #define SESSIONS_MAX 16
 #define BACKLOG_PER_SESSION 64			/* one more connection, where allowed, for each that many */
@@ -21,9 +22,7 @@
 struct lane {				/* an account at work */
 	struct pool *pool;
 	const struct account *account;
-	struct item *unclear;		/* before they can be appended they must be looked for */
-	struct item *waiting, *last;
-	size_t count;
+	struct pool_queue queue;	/* what waits */
 	struct session *sessions[SESSIONS_MAX];
 	size_t session_count;
 	struct loop_timer retry;
@@ -63,58 +62,20 @@ static void settle(struct lane *lane, struct item *item, const struct outcome *o
 	deliver_done(lane->pool->deliver, job);
 }
 
-static bool is_before(const struct item *a, const struct item *b)
-{
-	int order = id_compare_names(a->job->key.id.name, b->job->key.id.name);
-
-	return order < 0 || (order == 0 && a->job->key.id.index < b->job->key.id.index);
-}
-
-/* Among those that wait, in the order of acceptance; mostly at one of the ends. */
-static void insert(struct lane *lane, struct item *item)
-{
-	struct item **at = item->unclear ? &lane->unclear : &lane->waiting;
-
-	lane->count++;
-	if (!item->unclear && lane->last && !is_before(item, lane->last))
-		at = &lane->last->next;
-	while (*at && !is_before(item, *at))
-		at = &(*at)->next;
-	item->next = *at;
-	*at = item;
-	if (!item->unclear && !item->next)
-		lane->last = item;
-}
-
-static void take_from(struct lane *lane, struct item **list, struct item *item)
-{
-	struct item *before = NULL;
-
-	for (struct item **at = list; *at; before = *at, at = &(*at)->next) {
-		if (*at != item)
-			continue;
-		*at = item->next;
-		if (lane->last == item)
-			lane->last = before;
-		lane->count--;
-		return;
-	}
-}
-
 /* ---- what sessions ask ---- */
 
 static struct item *on_peek(void *arg)
 {
 	struct lane *lane = arg;
 
-	return lane->unclear && loop_now(lane->pool->host->loop) >= lane->unsettled ? lane->unclear : lane->waiting;
+	return lane->queue.unclear && loop_now(lane->pool->host->loop) >= lane->unsettled ? lane->queue.unclear : lane->queue.waiting;
 }
 
 static void unsettle(struct lane *lane, uint64_t since)
 {
 	uint64_t until = since + lane->account->settle;
 
-	if (!lane->unclear || until <= lane->unsettled || lane->pool->byhand)
+	if (!lane->queue.unclear || until <= lane->unsettled || lane->pool->byhand)
 		return;
 	lane->unsettled = until;
 	loop_timer_set(lane->pool->host->loop, &lane->settled, until);
@@ -124,7 +85,7 @@ static void on_take(void *arg, struct item *item)
 {
 	struct lane *lane = arg;
 
-	take_from(lane, item->unclear ? &lane->unclear : &lane->waiting, item);
+	pool_queue_take(&lane->queue, item);
 }
 
 static void on_settle(void *arg, struct item *item, const struct outcome *outcome)
@@ -134,14 +95,14 @@ static void on_settle(void *arg, struct item *item, const struct outcome *outcom
 	if (outcome->verdict == OUTCOME_DONE)
 		lane->failures = 0;
 	if (lane->account->too_big_note && outcome->verdict == OUTCOME_NEVER && !strcmp(outcome->status, "5.3.4") && pool_note_make(item, outcome))
-		insert(lane, item);
+		pool_queue_insert(&lane->queue, item);
 	else
 		settle(lane, item, outcome);
 }
 
 static void on_back(void *arg, struct item *item)
 {
-	insert(arg, item);
+	pool_queue_insert(&((struct lane *)arg)->queue, item);
 }
 
 static void on_ready(void *arg, struct session *session)
@@ -159,7 +120,7 @@ static void answer_later(struct lane *lane, const struct outcome *why)
 {
 	struct item *item;
 
-	while ((item = lane->unclear ? lane->unclear : lane->waiting)) {
+	while ((item = lane->queue.unclear ? lane->queue.unclear : lane->queue.waiting)) {
 		on_take(lane, item);
 		settle(lane, item, why);
 	}
@@ -261,14 +222,14 @@ static bool wants_session(struct lane *lane)
 {
 	if (!on_peek(lane) || loop_timer_is_set(&lane->retry) || loop_now(lane->pool->host->loop) < lane->until)
 		return false;
-	return !lane->session_count || (lane->session_count < lane->account->connections && lane->count > lane->session_count * BACKLOG_PER_SESSION);
+	return !lane->session_count || (lane->session_count < lane->account->connections && lane->queue.count > lane->session_count * BACKLOG_PER_SESSION);
 }
 
 static void wake(struct lane *lane)
 {
 	if (wants_session(lane))
 		open_session(lane);
-	for (size_t i = 0; i < lane->session_count && lane->count; i++)
+	for (size_t i = 0; i < lane->session_count && lane->queue.count; i++)
 		session_work(lane->sessions[i]);
 }
 
@@ -304,7 +265,7 @@ void pool_deliver(void *arg, struct deliver_job *job)
 	else if (loop_now(pool->host->loop) < lane->until && lane->why.verdict)
 		settle(lane, item, &lane->why);
 	else {
-		insert(lane, item);
+		pool_queue_insert(&lane->queue, item);
 		unsettle(lane, pool->begun);
 		lane->due = true;	/* not woken for each: what came in one turn may go in one command */
 	}
@@ -369,14 +330,6 @@ struct pool *pool_new(const struct session_host *host, const struct account_tabl
 	return pool;
 }
 
-static void free_items(struct item *item)
-{
-	for (struct item *next; item; item = next) {
-		next = item->next;
-		pool_item_free(item);
-	}
-}
-
 void pool_free(struct pool *pool)
 {
 	if (!pool)
@@ -389,8 +342,7 @@ void pool_free(struct pool *pool)
 			session_abort(lane->sessions[--lane->session_count]);
 		loop_timer_clear(pool->host->loop, &lane->retry);
 		loop_timer_clear(pool->host->loop, &lane->settled);
-		free_items(lane->unclear);
-		free_items(lane->waiting);
+		pool_queue_free(&lane->queue);
 	}
 	free(pool->lanes);
 	free(pool);
@@ -406,7 +358,7 @@ static bool is_idle(const struct lane *lane)
 	for (size_t i = 0; i < lane->session_count; i++)
 		if (session_is_busy(lane->sessions[i]))
 			return false;
-	return !lane->count;
+	return !lane->queue.count;
 }
 
 void pool_leave(struct pool *pool)
@@ -427,7 +379,7 @@ bool pool_is_over(const struct pool *pool)
 
 		for (size_t k = lane->session_count; k-- && is_idle(lane);)
 			session_leave(lane->sessions[k]);
-		over = over && !lane->session_count && !lane->count;
+		over = over && !lane->session_count && !lane->queue.count;
 	}
 	return over;
 }

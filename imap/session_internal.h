@@ -17,9 +17,9 @@
 #define SESSION_OUTPUT_MAX (256U * 1024)
 #define SESSION_FLIGHTS_MAX 64			/* commands that are not answered */
 #define SESSION_ITEMS_MAX 1024			/* items under way: what a fast server stores in the time that its answers take */
-#define SESSION_GROUP_MAX 128			/* items in one MULTIAPPEND … */
+#define SESSION_GROUP_MAX 256			/* items in one MULTIAPPEND … */
 #define SESSION_GROUP_BYTES (2U * 1024 * 1024)	/* … and their bytes */
-#define SESSION_GROUP_SPLIT 8			/* a group that is refused is tried again in that many parts */
+#define SESSION_GROUP_SPLIT 16			/* a group that is refused is tried again in that many parts */
 #define SESSION_GROUP_LEAST 4			/* fewer are sent one by one */
 #define SESSION_LITERAL_PLUS_MAX (4U * 1024 * 1024)	/* beyond, it is worth asking before sending */
 #define SESSION_BREAKS_MAX 1			/* connections that a message may break before it is put off */
