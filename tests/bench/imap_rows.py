@@ -141,7 +141,7 @@ def chain(port, count, data):
     with open(work + '/send.conf', 'w') as f:
         f.write('route all to imap:phone\npostmaster imap:phone\n')
     stages = [imap_stage(port),
-              start('send', '--in', work + '/send.ctrl', '--out', work + '/imap.ctrl', '--spool', work, '--config', work + '/send.conf'),
+              start('send', '--in', work + '/send.ctrl', '--out', work + '/imap.ctrl', '--out', work + '/local.ctrl', '--spool', work, '--config', work + '/send.conf'),
               start('queue', '--in', work + '/queue.ctrl', '--out', work + '/send.ctrl', '--spool', work)]
     wait_for(work + '/queue.ctrl')
     begun = time.time()
