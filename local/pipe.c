@@ -126,15 +126,21 @@ static void free_vector(char **vector)
 		free(*vector);
 }
 
+const char *pipe_directory(const struct drop *drop)
+{
+	const struct pipe_options *options = drop->pipe;
+
+	return options && options->directory ? options->directory : options && options->has_user ? options->home : NULL;
+}
+
 static int add_to_list(struct drop *drop, struct keeper_list *list, char **argv, char **env)
 {
 	const struct pipe_options *options = drop->pipe;
 	bool has_user = options && options->has_user;
-	const char *directory = options && options->directory ? options->directory : has_user ? options->home : NULL;
 	struct keeper_recipient command = {
 		.command = {
 			.argv = argv, .env = env, .env_names = (char *const *)(uintptr_t)pipe_names,
-			.uid = has_user ? options->uid : geteuid(), .gid = has_user ? options->gid : getegid(), .directory = directory,
+			.uid = has_user ? options->uid : geteuid(), .gid = has_user ? options->gid : getegid(), .directory = pipe_directory(drop),
 			.max_memory = options && options->memory ? options->memory : PIPE_MEMORY,
 		},
 		.least_uid = drop->least_uid,
@@ -160,9 +166,14 @@ static int pipe_list(struct drop *drop, struct keeper_list *list, struct str *er
 
 static int pipe_check(const struct drop *drop, struct str *error)
 {
+	const char *directory = pipe_directory(drop);
 	char *argv[64] = { NULL };
 	int result = split(drop, argv, 63, error);
 
+	if (!result && directory && access(directory, X_OK) < 0) {
+		str_printf(error, "drop %s: the working directory %s: %s; name another with \"directory\"", drop->name, directory, strerror(errno));
+		result = -1;
+	}
 	if (!result && access(argv[0], X_OK) < 0) {
 		str_printf(error, "drop %s: %s: %s", drop->name, argv[0], strerror(errno));
 		result = -1;

@@ -26,6 +26,7 @@ struct pipe_options {
 
 extern const struct drop_kind pipe_kind;
 
+const char *pipe_directory(const struct drop *drop);	/* where the program starts; NULL: at the root, or in its recipient's HOME */
 void pipe_free_options(struct pipe_options *options);	/* NULL is allowed */
 /* What an exit status of waitpid means: the verdict, its code, and what is said of it. */
 void pipe_outcome(int status, struct span line, struct outcome *outcome);

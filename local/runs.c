@@ -7,6 +7,7 @@
 
 #include "address.h"
 #include "copy.h"
+#include "pipe.h"
 
 struct run_job {
 	struct run_job *next;
@@ -76,12 +77,18 @@ static void finish_job(struct runs *runs, struct run_job *done)
 
 static void cannot_start(const struct drop *drop, int error, struct outcome *outcome)
 {
+	const char *directory = drop->kind == &pipe_kind ? pipe_directory(drop) : NULL;
+	struct str what = STR_INIT(1024);
+
 	if (error == ESRCH)
 		outcome_set(outcome, OUTCOME_NEVER, "5.1.1", "no such user");
 	else if (error == EPERM && drop->as_recipient)
 		outcome_set(outcome, OUTCOME_LATER, "4.3.5", "drop %s: nothing is delivered as this user; a route elsewhere is wanted", drop->name);
+	else if (directory && str_printf(&what, "%s, started in %s", drop->path, directory) == 0)
+		deliver_job_trouble(outcome, error, what.data);
 	else
 		deliver_job_trouble(outcome, error, drop->path);
+	str_free(&what);
 }
 
 static void ended(void *arg, const struct process_end *end)

@@ -22,8 +22,8 @@ static const struct stage_program program = {
 	.examples = "  By hand, in a directory with an empty directory journal in it:\n"
 	    "    deaddrop-queue --in queue.ctrl --out send.ctrl --once\n"
 	    "  Confined, as the service does:\n"
-	    "    deaddrop-queue --chroot /var/spool/deaddrop --user ddqueue --in-mode 0666 \\\n"
-	    "      --in /var/spool/deaddrop/public/queue.ctrl --out /private/send.ctrl\n",
+	    "    deaddrop-queue --chroot /var/spool/deaddrop/queue --user deaddrop-queue --in-mode 0666 \\\n"
+	    "      --in /var/spool/deaddrop/public/queue.ctrl --out send.ctrl\n",
 	.options = options,
 	.needs = SANDBOX_FILES | SANDBOX_UNIX | SANDBOX_THREADS,
 	.has_in = true,

@@ -10,7 +10,7 @@ static const struct stage_program program = {
 	.examples = "  By hand, in the directory that deaddrop-queue --once worked in, with deaddrop-local listening:\n"
 	    "    deaddrop-send --once --out local.ctrl\n"
 	    "  Confined, as the service does:\n"
-	    "    deaddrop-send --chroot /var/spool/deaddrop/queue --user ddsend --config /etc/deaddrop/send.conf \\\n"
+	    "    deaddrop-send --chroot /var/spool/deaddrop/queue --user deaddrop-send --config /etc/deaddrop/send.conf \\\n"
 	    "      --in /var/spool/deaddrop/queue/send.ctrl --in-mode 0666 --in /var/spool/deaddrop/public/admin.ctrl --out local.ctrl\n",
 	.options = settings_options,
 	.needs = SANDBOX_FILES | SANDBOX_UNIX,

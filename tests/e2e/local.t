@@ -41,6 +41,7 @@ cat > "$d/local.conf" <<-END
 	drop from    pipe    "$d/prog" from yes $pipe_user directory /
 	drop few     pipe    $d/prog at-once 2 $pipe_user directory /
 	drop none    pipe    "/no/such/program" $pipe_user directory /
+	drop nowhere pipe    /bin/true $pipe_user directory /no/such/directory
 END
 mkdir "$d/box"
 stage() { "$bin/deaddrop-local" --config "$d/local.conf" --in "$d/local.ctrl" "$@" 2>> "$d/log" & pid=$!; }
@@ -128,6 +129,10 @@ before=$(date +%s); like "$(put prog child)" '^K 0' "one whose child lives on"
 [ $(($(date +%s) - before)) -lt 5 ]; ok $? "is not waited for"
 like "$(put prog greedy)" '^Z 0' "one that wants more memory than it may have"
 like "$(put none x)" '^Z 0 4\.3\.' "one that is not there"
+like "$(put nowhere x)" '^Z 0 4\.3\..*/bin/true, started in /no/such/directory: No such file' "one whose directory is not there, which is named"
+echo "drop nowhere pipe /bin/true $pipe_user directory /no/such/directory" > "$d/nowhere.conf"
+"$bin/deaddrop-local" --config "$d/nowhere.conf" --check > /dev/null 2> "$d/err"; is $? 78 "--check finds it too"
+like "$(cat "$d/err")" 'working directory /no/such/directory: No such file.*name another' "and says what to do"
 pgrep -f "$d/prog" > "$d/left" 2>/dev/null; is "$(cat "$d/left")" '' "none of them is left" || ps ax | grep "$d/prog" >&2
 options='-o old+tag@example.org'; put prog env > /dev/null; options=''
 sed -i 's/case $LOCAL in/case ${RECIPIENT%%[+@]*} in/' "$d/prog"
