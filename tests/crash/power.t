@@ -214,7 +214,7 @@ class Chain:
         left = []
         for place in PLACES:
             for name in os.listdir(os.path.join(self.spool, place)):
-                if name in ('lock', 'mark'):
+                if name in ('lock', 'mark', 'config'):
                     continue
                 if place == 'journal':
                     try:
