@@ -13,6 +13,7 @@
 #include "pipe.h"
 #include "recipient.h"
 #include "stage.h"
+#include "syncer.h"
 
 #define BUFFER_CAP (8U * 1024 * 1024)
 #define JOBS_CAP (64U * 1024 * 1024)	/* bytes of jobs at hand */
@@ -28,6 +29,7 @@ struct local {
 	struct recipient_context context;
 	struct keeper *keeper;
 	struct works *works;
+	struct syncer *syncer;		/* NULL: without */
 	struct deliver *deliver;
 	struct batch *batch;
 	bool sync_fs;
@@ -54,6 +56,7 @@ static void destroy(void *self)
 	batch_free(local->batch);
 	deliver_free(local->deliver);
 	works_free(local->works);
+	syncer_free(local->syncer);
 	drop_free(&local->drops);
 	str_free(&local->byhand.recipients);
 	str_free(&local->host);
@@ -326,6 +329,8 @@ static int start_delivering(struct local *local, struct stage *stage)
 	static const struct deliver_ops ops = { .deliver = take, .answered = answered, .ended = connection_ended };
 	struct drop_host host = { .loop = stage_loop(stage), .keeper = local->keeper, .name = local->host.data, .sync_fs = local->sync_fs };
 
+	if (!local->sync_fs)
+		host.syncer = local->syncer = syncer_new();
 	local->works = host.works = works_new(host.loop);
 	local->deliver = deliver_new(stage_hub(stage), JOBS_CAP, &ops, local);
 	local->batch = host.works && local->deliver ? batch_new(&host, &local->drops) : NULL;
@@ -387,7 +392,7 @@ int main(int argc, char **argv)
 		.examples = "deaddrop-local --in local.ctrl --inbox ~/Maildir\n"
 		    "deaddrop-local --maildir ~/Maildir < message\n",
 		.options = options,
-		.needs = SANDBOX_FILES | SANDBOX_UNIX,
+		.needs = SANDBOX_FILES | SANDBOX_UNIX | SANDBOX_THREADS,
 		.has_in = true,
 		.has_config = true,
 		.has_once = true,

@@ -65,6 +65,7 @@ struct drop_host {
 	struct keeper *keeper;		/* NULL where no drop needs one */
 	const char *name;		/* the host's name, fit for a file's name */
 	bool sync_fs;			/* one syncfs in place of a sync for each file */
+	struct syncer *syncer;		/* NULL: one file after another is synced */
 	void (*done)(void *arg, struct deliver_job *job);
 	void *arg;
 };

@@ -16,7 +16,7 @@ struct maildir_draft {				/* a file that is being written */
 	struct folder *folder;
 	int fd;				/* -1: nothing is open any more */
 	bool there;			/* it stands in new */
-	int sync_error;			/* of the file system, 0 or an errno */
+	int sync_error;			/* of the file, 0 or an errno */
 	struct copy copy;
 };
 

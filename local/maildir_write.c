@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "maildir_internal.h"
+#include "syncer.h"
 
 static int set_name(struct maildir *m, const struct deliver_job *job)
 {
@@ -105,7 +106,7 @@ static int move_without_replacing(struct maildir *m, const struct folder *folder
 
 static void publish(struct maildir *m, struct maildir_draft *draft)
 {
-	if (set_name(m, draft->job) < 0 || draft->sync_error || (!m->host->sync_fs && fsync(draft->fd) < 0)) {
+	if (set_name(m, draft->job) < 0 || draft->sync_error) {
 		trouble(draft->job, draft->sync_error ? draft->sync_error : errno, "tmp");
 		discard(m, draft);
 		return;
@@ -126,7 +127,18 @@ static void publish(struct maildir *m, struct maildir_draft *draft)
 	}
 }
 
-/* Before any of them gets its name: a name stands for bytes that are durable.  One call for each file system. */
+static void sync_files(struct maildir *m)
+{
+	int fds[MAILDIR_DRAFTS_MAX], errors[MAILDIR_DRAFTS_MAX];
+
+	for (size_t i = 0; i < m->count; i++)
+		fds[i] = m->drafts[i].fd;
+	syncer_run(m->host->syncer, fds, errors, m->count);
+	for (size_t i = 0; i < m->count; i++)
+		m->drafts[i].sync_error = errors[i];
+}
+
+/* One call for each file system. */
 static void sync_file_systems(struct maildir *m)
 {
 	for (size_t i = 0; i < m->count; i++) {
@@ -148,8 +160,11 @@ static void sync_file_systems(struct maildir *m)
 /* One that is in new but whose directory is not synced stays: the next attempt finds it. */
 static void commit(struct maildir *m)
 {
+	/* before any of them gets its name: a name stands for bytes that are durable */
 	if (m->host->sync_fs)
 		sync_file_systems(m);
+	else
+		sync_files(m);
 	for (size_t i = 0; i < m->count; i++)
 		publish(m, &m->drafts[i]);
 	folder_sync(m->folders);

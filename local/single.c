@@ -11,6 +11,7 @@
 #include "batch.h"
 #include "copy.h"
 #include "folder.h"
+#include "syncer.h"
 #include "trace.h"
 
 #define BOXES_MAX 32			/* of one batch; more of them are several batches */
@@ -122,7 +123,7 @@ static void publish(struct single *s, struct draft *draft)
 
 	if (draft->there)
 		return;
-	if (set_temporary(s, draft->job) < 0 || (!s->host->sync_fs && fsync(draft->fd) < 0)) {
+	if (set_temporary(s, draft->job) < 0) {
 		fail(s, draft, errno);
 		return;
 	}
@@ -149,10 +150,24 @@ static void finish_box(const struct single *s, struct single_box *box)
 	single_box_close(box);
 }
 
-/* With one sync for the file system, before any of them gets its name. */
-static void sync_all(struct single *s)
+static void sync_files(struct single *s)
 {
-	for (size_t i = 0; s->host->sync_fs && i < s->box_count; i++) {
+	int fds[BATCH_JOBS_MAX], errors[BATCH_JOBS_MAX];
+
+	for (size_t i = 0; i < s->count; i++)
+		fds[i] = s->drafts[i].fd;
+	syncer_run(s->host->syncer, fds, errors, s->count);
+	for (size_t i = 0; i < s->count; i++)
+		if (errors[i]) {
+			fail(s, &s->drafts[i], errors[i]);
+			s->drafts[i].there = true;	/* its result stands */
+		}
+}
+
+/* With one sync for the file system. */
+static void sync_file_systems(struct single *s)
+{
+	for (size_t i = 0; i < s->box_count; i++) {
 		int error = syncfs(s->boxes[i].fd) < 0 ? errno : 0;
 
 		for (size_t k = 0; error && k < s->count; k++)
@@ -166,7 +181,11 @@ static void sync_all(struct single *s)
 /* One whose directory could not be synced stays: the next attempt finds it. */
 static void commit(struct single *s)
 {
-	sync_all(s);
+	/* before any of them gets its name */
+	if (s->host->sync_fs)
+		sync_file_systems(s);
+	else
+		sync_files(s);
 	for (size_t i = 0; i < s->count; i++)
 		publish(s, &s->drafts[i]);
 	for (size_t i = 0; i < s->box_count; i++)
@@ -207,7 +226,7 @@ static enum work_next large_step(struct work *work)
 		return WORK_AGAIN;
 	if (more < 0)
 		fail(s, draft, errno);
-	else if (s->host->sync_fs && syncfs(draft->fd) < 0)
+	else if ((s->host->sync_fs ? syncfs(draft->fd) : fsync(draft->fd)) < 0)
 		fail(s, draft, errno);
 	else
 		publish(s, draft);

@@ -184,7 +184,7 @@ if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
 	traced() { rm -f "$d/local.ctrl"; "$bin/deaddrop-local" --sandbox=off --config "$d/local.conf" --in "$d/local.ctrl" 2>> "$d/log" & pid=$!; strace -f -qq -p $pid -o "$d/trace" "$@" 2>/dev/null & tracer=$!; wait_for 5 tracing; }
 	end_traced() { kill $pid; wait $pid 2>/dev/null; wait $tracer 2>/dev/null; pid=''; }
 	traced -e trace=fsync; "$job" -c 60 -n 88000 "$d/local.ctrl" inbox root frank < "$d/message" > /dev/null; end_traced
-	calls=$(grep -c fsync "$d/trace"); [ "$calls" -ge 61 ] && [ "$calls" -le 80 ]; ok $? "$calls syncs for 60 messages that wait together"
+	calls=$(grep -c 'fsync(' "$d/trace"); [ "$calls" -ge 61 ] && [ "$calls" -le 80 ]; ok $? "$calls syncs for 60 messages that wait together"
 	cp "$d/large" "$d/message"; traced -e trace=copy_file_range; for k in inbox mh files; do put_large=$("$job" -f -n 88100 "$d/local.ctrl" $k root frank < "$d/message"); like "$put_large" '^K' "$k: a large message, traced"; done; end_traced; cp "$d/small" "$d/message"
 	[ "$(grep -c 'copy_file_range.*= [1-9]' "$d/trace")" -ge 3 ]; ok $? "is copied by copy_file_range"
 	traced -e inject=renameat2:error=EINVAL
