@@ -48,7 +48,7 @@ wait_for 20 spool_is_empty; ok $? "nothing waits"
 printf 'Subject: room\n\nx\n' | sendmail root; is $? 0 "there is room for new mail"
 wait_for 10 arrived_are $((total + 1))
 stage_stop queue
-left() { find "$chain/journal" "$chain/outcome" "$chain/deferred" "$chain/dead" -type f ! -name lock ! -name mark; }
+left() { find "$chain/journal" "$chain/outcome" "$chain/deferred" "$chain/dead" -type f ! -name lock ! -name mark ! -name config; }
 nothing_left() { [ -z "$(left)" ]; }
 wait_for 10 nothing_left; is "$(left)" '' "no file is left behind"
 done_testing
