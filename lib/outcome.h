@@ -59,6 +59,7 @@ struct outcome_line {
 	struct span status, drop, address, reason;	/* written: raw.  read: still encoded (text_decode) */
 	bool unclear;			/* an attempt may have succeeded: the next one is to look, at this drop */
 	bool asked;			/* the drop was asked for it, and answered without a word on it */
+	bool told;			/* the sender was told that it takes long */
 };
 
 int outcome_line_write(struct str *out, struct span file, const struct outcome_line *line);   /* file: the N or ID in the CRC */

@@ -10,6 +10,7 @@
 #define CRC_DIGITS 8
 #define UNCLEAR "unclear"		/* words behind the fields */
 #define ASKED "asked"
+#define TOLD "told"
 
 static const char *const state_names[] = {
 	[OUTCOME_STATE_DONE] = "done",
@@ -123,6 +124,8 @@ int outcome_line_write(struct str *out, struct span file, const struct outcome_l
 		error = str_add_char(out, ' ') < 0 ? -1 : put_field(out, (enum field)i, line);
 	if (error == 0 && line->unclear)
 		error = str_add(out, line->asked ? " " UNCLEAR " " ASKED : " " UNCLEAR);
+	if (error == 0 && line->told)
+		error = str_add(out, " " TOLD);
 	if (error == 0)
 		error = str_add_char(out, '\n');
 	if (error == 0 && out->len - before > OUTCOME_LINE_MAX) {
@@ -154,13 +157,15 @@ static bool read_line(struct span text, const struct span *file, struct outcome_
 	for (int i = 0; i < FIELDS; i++)
 		if (!span_word(&text, ' ', &word) || !get_field(word, (enum field)i, line))
 			return false;
-	line->unclear = line->asked = false;
+	line->unclear = line->asked = line->told = false;
 	/* What a later version may add behind them is passed over. */
 	while (span_word(&text, ' ', &word))
 		if (span_is(word, UNCLEAR))
 			line->unclear = true;
 		else if (span_is(word, ASKED))
 			line->asked = true;
+		else if (span_is(word, TOLD))
+			line->told = true;
 	return true;
 }
 

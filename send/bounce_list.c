@@ -147,7 +147,7 @@ bounce_list_late(struct bounce_list *list, const struct mail *m, struct span lin
 		for (size_t i = 0; i < m->count; i++) {
 			const struct target *t = &m->targets[i];
 
-			if (!t->late || t->state != TARGET_LATER || !bounce_list_wants(list, t, "delay"))
+			if (!t->late || target_is_final(t) || !bounce_list_wants(list, t, "delay"))
 				continue;
 			targets[list->count] = t;
 			add(list, m, t, BOUNCE_DELAYED);

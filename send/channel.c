@@ -7,6 +7,7 @@
 #include "flight.h"
 #include "send.h"
 #include "takeoff.h"
+#include "waiting.h"
 
 #define DELAY_LEAST (CLOCK_SECOND / 5)
 #define DELAY_MOST (2 * CLOCK_SECOND)
@@ -37,6 +38,9 @@ static void
 down(struct channel *c, const char *why, const char *event)
 {
 	c->tried = true;
+	c->failed = clock_boot();
+	if (c->since == 0)
+		c->since = c->failed;
 	if (!c->reported)
 		report(c, event, why);
 	c->reported = true;
@@ -58,6 +62,8 @@ on_frame(void *arg, struct ctrl *ctrl, struct frame frame)
 		report(c, "up", NULL);
 	}
 	c->delay = DELAY_LEAST;
+	c->since = 0;
+	c->to_sweep = 0;
 	return flight_answer(c, frame);
 }
 
@@ -210,6 +216,12 @@ channel_has_room(const struct channel *c, bool with_fd)
 	return !with_fd || (c->clear && c->fds < FDS_TURN);
 }
 
+uint64_t
+channel_away(const struct channel *c)
+{
+	return c->ctrl == NULL && c->since > 0 ? c->failed - c->since : 0;
+}
+
 int
 channel_wait(struct channel *c, struct entry *e)
 {
@@ -223,20 +235,31 @@ channel_wait(struct channel *c, struct entry *e)
 	return 0;
 }
 
+/* While nothing can be handed out, what has waited for as long as its fallback or its end allows is looked for. */
+static void
+want_sweep(struct send *s, struct channel *c)
+{
+	if (!waiting_may_end(s, channel_away(c), c->swept))
+		return;
+	c->swept = loop_now(s->loop);
+	c->to_sweep = c->queue.len;
+}
+
 /* Hands out from the head of the queue.  True where room and messages are left. */
 static bool
 pump(struct send *s, struct channel *c)
 {
 	size_t tries = c->queue.len < 2 * CHANNEL_BATCH ? c->queue.len : 2 * CHANNEL_BATCH;
-	bool moved = false;
+	bool moved = false, taken = false;
 
-	while (tries-- > 0 && channel_has_room(c, false)) {
+	while (tries-- > 0 && (channel_has_room(c, false) || c->to_sweep > 0)) {
 		struct entry *e = queue_pop(&c->queue);
 		unsigned batch = c->batch;
 
 		if (e == NULL)
 			break;
 		e->queued &= ~c->bit;
+		c->to_sweep -= c->to_sweep > 0;
 		if ((e->flags & ENTRY_GONE) != 0) {
 			table_drop(&s->table, e);
 			moved = true;
@@ -245,9 +268,13 @@ pump(struct send *s, struct channel *c)
 			channel_wait(c, e);
 			if (!send_has_room(s))
 				break;
+		} else {
+			taken = true;
 		}
 		moved |= c->batch != batch;
 	}
+	if (c->to_sweep > 0)
+		return taken;
 	return moved && c->queue.len > 0 && c->job_count < CHANNEL_WINDOW && c->ctrl != NULL && ctrl_unsent(c->ctrl) < CTRL_OUT_PAUSE;
 }
 
@@ -261,8 +288,10 @@ channels_pump(struct send *s)
 
 		c->batch = c->fds = 0;
 		c->clear = c->ctrl != NULL && ctrl_unsent(c->ctrl) == 0;
-		if (!s->draining && !s->mark_failed && !s->earlier.passing)
-			more |= pump(s, c);
+		if (s->draining || s->mark_failed || s->earlier.passing)
+			continue;
+		want_sweep(s, c);
+		more |= pump(s, c);
 	}
 	return more;
 }

@@ -28,6 +28,9 @@ struct channel {
 	bool reported;			/* that it is down */
 	bool tried;			/* at least one attempt to connect is over */
 	bool served;			/* this connection has answered */
+	uint64_t since, failed;		/* boot time: no answer since (0: it answers), and when the last connection failed */
+	uint64_t swept;			/* boot time: when its queue was looked through for what has waited long enough */
+	size_t to_sweep;
 	unsigned batch;			/* jobs of this turn */
 	unsigned fds;			/* descriptors sent in this turn */
 	bool clear;			/* all output had left when the turn began */
@@ -48,6 +51,8 @@ void channels_free(struct send *s);
 struct span channel_name(const char *path);				/* NAME of …/NAME.ctrl; empty where it is none */
 struct channel *channel_find(struct send *s, struct span drop);		/* by "NAME:…"; NULL: there is none */
 bool channel_has_room(const struct channel *c, bool with_fd);		/* up, and one more job may be handed out this turn */
+/* How long its deliverer has been away, at the last attempt to reach it; 0: it is there. */
+uint64_t channel_away(const struct channel *c);
 /* Queues an entry that waits for room.  0 or -1 ENOMEM. */
 int channel_wait(struct channel *c, struct entry *e);
 bool channels_pump(struct send *s);					/* hands out from the queues; true: there is more to do */

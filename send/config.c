@@ -255,6 +255,8 @@ config_load(struct config *config, const char *file, struct str *error)
 	if (file != NULL && read_file(config, file, error) < 0)
 		return -1;
 	config->least_wait = route_list_least_after(config->plan.routes, config->retry.until);
+	if (config->retry.warn > 0 && config->retry.warn < config->least_wait)
+		config->least_wait = config->retry.warn;
 	if (plan_default(&config->plan) == 0)
 		return 0;
 no_memory:

@@ -14,7 +14,7 @@ struct config {
 	struct plan plan;
 	struct bounce_rules bounce;
 	struct drop_rules limits;
-	uint64_t least_wait;		/* after which some message may have another drop, or none */
+	uint64_t least_wait;		/* after which some message may have another drop, or none, or its sender is told */
 	bool has_retry;
 	unsigned postmaster_line;
 	struct inputs inputs;		/* what it was read from */

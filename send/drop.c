@@ -7,9 +7,9 @@
 #include "clock.h"
 #include "send.h"
 #include "takeoff.h"
+#include "waiting.h"
 
 #define PROBE_MOST (15 * 60 * CLOCK_SECOND)	/* a drop that is down is tried this often at least */
-#define SWEEP (60 * CLOCK_SECOND)
 #define BATCH 64
 
 static void
@@ -194,11 +194,11 @@ drop_answered(struct send *s, struct channel *c, struct span drop, const struct 
 }
 
 uint64_t
-drop_waited(struct send *s, const struct drop *d, const struct mail *m)
+drop_away(const struct send *s, const struct drop *d)
 {
-	uint64_t now = clock_wall(), age = now > m->arrival ? now - m->arrival : 0, down = loop_now(s->loop) - d->since;
+	uint64_t down = d->failures > 0 ? loop_now(s->loop) - d->since : 0, away = d->channel != NULL ? channel_away(d->channel) : 0;
 
-	return d->failures == 0 ? 0 : age < down ? age : down;
+	return down > away ? down : away;
 }
 
 /* Takes messages from the head of the queue, as long as there is room, or it is their turn to be looked at. */
@@ -252,17 +252,14 @@ drops_pump(struct send *s)
 		if (d->channel == NULL || s->draining || s->mark_failed || s->earlier.passing)
 			continue;
 		/* What has waited here for as long as its fallback or its end allows must not wait for the drop. */
-		if (d->failures > 0 && loop_now(s->loop) - d->swept >= (s->config.least_wait < SWEEP ? s->config.least_wait : SWEEP)
-		    && loop_now(s->loop) - d->since >= s->config.least_wait) {
+		if (waiting_may_end(s, drop_away(s, d), d->swept)) {
 			d->swept = loop_now(s->loop);
 			d->to_sweep = d->queue.len;
 		}
 		more |= pump(s, d);
 		at = next_look(s, d);
-		if (d->failures > 0 && d->queue.len > 0 && at > loop_now(s->loop) + CLOCK_SECOND && s->config.least_wait < SWEEP)
-			at = loop_now(s->loop) + CLOCK_SECOND;
-		else if (d->failures > 0 && d->queue.len > 0 && at > loop_now(s->loop) + SWEEP)
-			at = loop_now(s->loop) + SWEEP;
+		if (d->failures > 0 && d->queue.len > 0 && at > loop_now(s->loop) + waiting_interval(s))
+			at = loop_now(s->loop) + waiting_interval(s);
 		if (at < next)
 			next = at;
 	}

@@ -13,7 +13,6 @@
 #define DROP_MOST 32			/* each has a bit in an entry's queued; further ones that are down are not backed off */
 
 struct outcome;
-struct mail;
 struct send;
 
 struct drop_limits {			/* 0: none */
@@ -71,7 +70,7 @@ bool drops_pump(struct send *s);		/* true: there is more to do */
 void drops_hurry(struct send *s);		/* an operator wants tries now */
 size_t drops_queued(const struct send *s);
 bool drops_idle(const struct send *s);		/* for --once: what is queued is down */
-/* How long the target has waited for its drop, beyond its own attempts. */
-uint64_t drop_waited(struct send *s, const struct drop *d, const struct mail *m);
+/* For how long nothing can be handed out: it is down, or its deliverer is away. */
+uint64_t drop_away(const struct send *s, const struct drop *d);
 
 #endif

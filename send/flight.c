@@ -7,6 +7,7 @@
 #include "flight_frames.h"
 #include "landing.h"
 #include "send.h"
+#include "waiting.h"
 
 static struct job **
 bucket(struct channel *c, const struct id_key *key)
@@ -153,26 +154,6 @@ no_channel(struct send *s, struct mail *m, size_t first, size_t end, uint64_t no
 		}
 }
 
-/* What has waited for a drop that is down for as long as it may goes elsewhere, or has failed. */
-static void
-wait_out(struct send *s, struct mail *m, size_t first, size_t end, const struct drop *d, uint64_t now)
-{
-	uint64_t waited = drop_waited(s, d, m), until = s->config.retry.until;
-	struct outcome o;
-
-	outcome_set(&o, OUTCOME_LATER, "4.4.7", "%.*s is down", (int)d->name.len, d->name.data);
-	for (size_t i = first; i < end && waited > 0; i++) {
-		struct target *t = &m->targets[i];
-		bool otherwise = t->otherwise.len > 0 && !t->unclear && t->waited + waited >= t->after;
-
-		if (!target_is_due(m, t, now) || (!otherwise && t->waited + waited < until))
-			continue;
-		t->waited += waited;
-		mail_answer(m, t, &o, &s->config.retry, now);
-		outcomes_note(s, m, t, &o, NULL, true);
-	}
-}
-
 void
 flight_dispatch(struct send *s, struct mail *m, const struct source *source, struct channel *only)
 {
@@ -193,8 +174,7 @@ flight_dispatch(struct send *s, struct mail *m, const struct source *source, str
 		if (only != NULL && c != only)
 			continue;
 		d = drop_find(s, mail_text(m, m->targets[first].drop));
-		if (d != NULL && d->failures > 0)
-			wait_out(s, m, first, end, d, now);
+		waiting_end(s, m, (struct waiting){ first, end, c, d }, now);
 		if (!group_is_due(m, first, end, now))
 			continue;
 		if (d != NULL && (!drop_has_room(s, d) || (only == NULL && d->queue.len > 0))) {

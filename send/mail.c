@@ -127,7 +127,7 @@ mail_answer(struct mail *m, struct target *t, const struct outcome *o, const str
 		t->state = TARGET_LATER;
 		t->next = now + retry_jitter(retry_wait(retry, t->tries), m->id.name.random ^ m->id.index ^ t->hash ^ t->tries);
 	}
-	if (t->state == TARGET_LATER && before < retry->warn && t->waited >= retry->warn)
+	if (t->state == TARGET_LATER && !t->told && before < retry->warn && t->waited >= retry->warn)
 		t->late = m->late = true;
 	/* There is room for the other target, so that t stays where it is (mail_plan.c).  What may have been delivered goes elsewhere only at the very end. */
 	if (t->otherwise.len > 0 && (t->state == TARGET_FAILED || (t->state == TARGET_LATER && t->waited >= t->after && !t->unclear)))
@@ -160,6 +160,7 @@ put_line(struct mail *m, struct target *t, struct str *out, struct span file, co
 		.reason = reason,
 		.unclear = t->unclear && !target_is_final(t),
 		.asked = t->asked,
+		.told = t->told && !target_is_final(t),
 	};
 
 	if (outcome_line_write(out, file, &line) < 0)

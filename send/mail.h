@@ -50,6 +50,7 @@ struct target {
 	bool fixed;			/* not the plan's drop, but an operator's or a fallback: the plan does not replace it */
 	bool parked;			/* added to a mail in flight: handed out when the mail is read again */
 	bool late;			/* has just waited for so long that the sender may be told */
+	bool told;			/* which was done while it waited between attempts */
 };
 
 struct mail {

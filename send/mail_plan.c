@@ -133,6 +133,7 @@ target_follow(struct target *t, const struct outcome_line *line, const struct re
 	t->noted = true;
 	t->unclear = t->unclear_noted = line->unclear;
 	t->asked = line->unclear && line->asked;
+	t->told = line->told || (t->told && line->tries > 0);
 	t->fixed |= span_starts(line->reason, "instead%20of%20");	/* MAIL_INSTEAD as it is written */
 }
 

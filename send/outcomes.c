@@ -162,6 +162,13 @@ outcomes_note(struct send *s, struct mail *m, struct target *t, const struct out
 }
 
 void
+outcomes_note_told(struct send *s, struct mail *m, struct target *t, const struct outcome *o)
+{
+	t->told = t->late = m->late = true;
+	put_lines(s, m, t, o);
+}
+
+void
 outcomes_note_lost(struct send *s, struct mail *m, struct target *t)
 {
 	struct outcome o;

@@ -24,6 +24,8 @@ void outcomes_init(struct send *s);
 bool outcomes_reserve(struct send *s, struct file *f);
 /* Notes and logs what was answered for a target of a mail, wherever the mail stands. */
 void outcomes_note(struct send *s, struct mail *m, struct target *t, const struct outcome *o, const char *key, bool attempted);
+/* Notes that the sender is told, now, that a target waits for what is away; no attempt was made. */
+void outcomes_note_told(struct send *s, struct mail *m, struct target *t, const struct outcome *o);
 /* Notes that a target's attempt was not answered and may have succeeded. */
 void outcomes_note_lost(struct send *s, struct mail *m, struct target *t);
 /* Notes that a message of the journal is elsewhere: in deferred/, or in dead/. */

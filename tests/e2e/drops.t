@@ -10,7 +10,7 @@ send_options="--out $chain/test.ctrl --config $conf"
 drop_start() { python3 "$top/tests/e2e/drop.py" "$chain/test.ctrl" "$rules" "$kept" 2>> "$scratch/log/drop" & echo $! > "$scratch/drop.pid"; wait_for 5 test -S "$chain/test.ctrl"; }
 drop_stop() { kill "$(cat "$scratch/drop.pid")" 2>/dev/null; wait "$(cat "$scratch/drop.pid")" 2>/dev/null; }
 chain_cleanup() { drop_stop; }
-restart() { stage_stop send "${1:-TERM}"; stage_start send; }
+restart() { stage_stop send "${1:-TERM}"; base=$send_options; send_options="$send_options ${2-}"; stage_start send; send_options=$base; }
 rule() { printf '%s\n' "$@" > "$rules.new"; mv "$rules.new" "$rules"; }
 configure() { printf '%s\n' "$@" > "$conf"; }
 got() { wait_for "${2:-10}" grep -qE "$1" "$kept/jobs"; }
@@ -106,6 +106,42 @@ wait_for 12 sh -c "[ \$(grep -c '^K second' $kept/jobs) = 2 ]"; ok $? "else ... 
 in_dead() { [ -n "$(ls "$chain/dead")" ]; }
 wait_for 15 in_dead; ok $? "until: what has waited for so long has failed"
 rm -f "$chain"/dead/*
+wait_for 5 spool_is_empty; ok $? "nothing waits"
+
+# Who asked for it is told of the delay, once, while the drop is down
+configure 'retry 1s until 1d' 'bounce delay 2s' 'route rcpt d to test:x' 'route all to local:inbox'
+begin; : > "$chain/log/send"; arrived=$(arrived); restart "" "--journal-wait 0s"
+printf 'Subject: late\n\nx\n' | sendmail -N delay,failure -f frank@localhost d
+arrived_more() { [ "$(arrived)" -gt "$arrived" ]; }
+wait_for 15 arrived_more; ok $? "down: a notice of the delay"
+sleep 2; is "$(grep -c 'send: bounce id=' "$chain/log/send")" 1 "one"
+is "$(grep -c 'deferred id=' "$chain/log/send")" 0 "and no attempt was made of it"
+rule '* K 2.0.0 kept'; wait_for 10 spool_is_empty; ok $? "it is delivered later"
+
+# The same while the deliverer itself is away
+drop_stop
+configure 'retry 1s until 8s' 'bounce delay 2s' 'route rcpt f to test:x else local:inbox after 2s' 'route rcpt /^[dx]@/ to test:x' 'limit test:one rate 1/h' 'route rcpt one to test:one' 'route all to local:inbox'
+begin; : > "$chain/log/send"; arrived=$(arrived); restart "" "--journal-wait 0s"
+printf 'Subject: elsewhere\n\nx\n' | sendmail f
+wait_for 12 arrived_more; ok $? "away: else ... after"
+like "$(grep 'instead id=' "$chain/log/send")" 'rcpt=<f.* drop=test:x .*status=4.4.7 "test is away"' "with the reason"
+arrived=$(arrived)
+printf 'Subject: late\n\nx\n' | sendmail -N delay,failure -f frank@localhost d
+printf 'Subject: expires\n\n' | sendmail -f '<>' x
+printf 'Subject: limited\n\n' | sendmail -f '<>' one
+wait_for 15 arrived_more; ok $? "away: a notice of the delay"
+sleep 2
+is "$(grep -c 'send: bounce id=' "$chain/log/send")" 1 "one"
+both_dead() { [ "$(ls "$chain/dead" | wc -l)" = 2 ]; }
+wait_for 15 both_dead; ok $? "away: until"
+wait_for 10 sh -c "[ \$(grep -c 'send: bounce id=' $chain/log/send) = 2 ]"; ok $? "and its sender gets a notification"
+rm -f "$chain"/dead/*
+wait_for 10 spool_is_empty; ok $? "nothing waits"
+
+# One that comes back in time gets what waits
+printf 'Subject: in time\n\n' | sendmail -N delay -f frank@localhost x; sleep 3
+rule '* K 2.0.0 kept'; drop_start
+got '^K x'; ok $? "what has not waited so long is delivered"
 wait_for 5 spool_is_empty; ok $? "nothing waits"
 chain_stop
 is "$(grep -cE '(error|broken)' "$chain/log/send")" 0 "send logged no error"

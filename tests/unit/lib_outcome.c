@@ -154,7 +154,7 @@ static void check_word(struct span word, const char *text)
 }
 
 static const struct outcome_line sample = { 12, 3, OUTCOME_STATE_TRY_LATER, 4, 1763712345123456, { "4.4.1", 5 }, { "imap:a b/%x", 11 }, { "", 0 },
-    { "connect: Connection\nrefused", 27 }, false, false };
+    { "connect: Connection\nrefused", 27 }, false, false, false };
 
 static void lines(void **state)
 {
@@ -166,7 +166,7 @@ static void lines(void **state)
 	assert_int_equal(outcome_line_write(&out, span_of(N), &line), 0);
 	assert_string_equal(out.data + 11, " 12 3 later 4 1763712345123456 4.4.1 imap:a%20b/%25x - connect:%20Connection%0Arefused\n");
 	for (int i = 0; i < OUTCOME_STATE_COUNT; i++) {
-		line = (struct outcome_line){ 0, OUTCOME_ALL, (enum outcome_state)i, 0, 0, { "", 0 }, { "-", 1 }, { "a@b", 3 }, { "", 0 }, i % 2, false };
+		line = (struct outcome_line){ 0, OUTCOME_ALL, (enum outcome_state)i, 0, 0, { "", 0 }, { "-", 1 }, { "a@b", 3 }, { "", 0 }, i % 2, false, i % 3 == 0 };
 		assert_int_equal(outcome_line_write(&out, span_of(N), &line), 0);
 	}
 	rest = str_span(&out);
@@ -194,7 +194,15 @@ static void lines(void **state)
 	assert_int_equal(outcome_line_read(&rest, span_of(N), &line), 1);
 	assert_true(line.unclear && !line.asked);
 	assert_int_equal(outcome_line_read(&rest, span_of(N), &line), 1);
-	assert_true(line.unclear && line.asked);
+	assert_true(line.unclear && line.asked && !line.told);
+	line = sample;
+	line.told = true;
+	str_cut(&out, 0);
+	assert_int_equal(outcome_line_write(&out, span_of(N), &line), 0);
+	assert_non_null(strstr(out.data, "refused told\n"));
+	rest = str_span(&out);
+	assert_int_equal(outcome_line_read(&rest, span_of(N), &line), 1);
+	assert_true(line.told && !line.unclear);
 	str_free(&out);
 }
 

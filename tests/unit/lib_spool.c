@@ -88,7 +88,7 @@ static void put_record(struct str *out, struct id id, unsigned n, size_t body)
 
 static void put_line(struct str *out, const char *file, uint32_t index, uint32_t rcpt, enum outcome_state state, const char *drop, const char *address)
 {
-	struct outcome_line line = { index, rcpt, state, 1, 7, span_of("4.0.0"), span_of(drop), span_of(address), span_of("why not"), false, false };
+	struct outcome_line line = { index, rcpt, state, 1, 7, span_of("4.0.0"), span_of(drop), span_of(address), span_of("why not"), false, false, false };
 
 	assert_int_equal(outcome_line_write(out, span_of(file), &line), 0);
 }
