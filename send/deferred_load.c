@@ -114,6 +114,20 @@ deferred_clamp(struct send *s, struct mail *m)
 	return clamped;
 }
 
+/* A release that was interrupted: what is dead was written anew here, and must not be there for another release once this one is settled.  What is final here is on its way to
+ * dead/ instead. */
+static void
+end_release(struct send *s, const struct mail *m)
+{
+	char name[ID_TEXT_MAX];
+
+	id_text(m->id, name);
+	if (mail_is_final(m) || !place_has(s, SPOOL_DEAD, name))
+		return;
+	if (fsync(s->spool.dir[SPOOL_DEFERRED]) < 0 || unlinkat(s->spool.dir[SPOOL_DEAD], name, 0) < 0 || fsync(s->spool.dir[SPOOL_DEAD]) < 0)
+		log_errno(s->log, "remove dead/%s, which was released; the next start does it", name);
+}
+
 void
 deferred_look(struct send *s, struct id id)
 {
@@ -137,6 +151,7 @@ deferred_look(struct send *s, struct id id)
 	}
 	held = bounce_is_held(m, file.lines);
 	deferred_file_close(&file);
+	end_release(s, m);
 	if (held)
 		bounce_recover(s, m);
 	deferred_clamp(s, m);

@@ -377,6 +377,97 @@ def test_send(scenario, pool):
         report('calls that fail from then on with ' + error, 'send, ' + scenario.name, results)
 
 
+def start_admin(scenario, spool, prefix=()):
+    p = subprocess.Popen(list(prefix) + send_command(scenario, spool, False) + ['--in', os.path.join(spool, 'admin.ctrl')], stdin=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+    wait_for(10, lambda: p.poll() is not None or os.path.exists(os.path.join(spool, 'admin.ctrl')))
+    return p
+
+
+def release_dead(scenario, spool, p):
+    """Has the running send release the dead message, and stops it when all is done.  Whether it said that it did."""
+    answer = subprocess.Popen([os.path.join(BIN, 'deaddrop-mailq'), '--admin', os.path.join(spool, 'admin.ctrl'), 'release', scenario.file + '-0'],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    told = wait_status(answer, 15) == 0
+    wait_for(4, lambda: p.poll() is not None or is_through(scenario, spool))
+    if p.poll() is None:
+        p.send_signal(signal.SIGTERM)
+    return told
+
+
+def one_release(scenario, call, n):
+    """One kill while a dead message is released.  (killed, faults, -, unclear attempts)"""
+    spool = scenario.copy()
+    deliverer = Deliverer(spool, scenario.policy)
+    p = start_admin(scenario, spool, strace(call, 'signal=KILL:when=%d' % n))
+    told = release_dead(scenario, spool, p)
+    killed = wait_status(p, 20) == -9
+    for name in ('admin.ctrl', 'send.ctrl'):
+        if os.path.exists(os.path.join(spool, name)):
+            os.unlink(os.path.join(spool, name))
+    run_send(scenario, spool, [], 20)
+    settle(scenario, spool)
+    faults = []
+    if names(spool, 'dead'):            # it is dead still, so it must not have gone out
+        if told or deliverer.stored:
+            faults.append('released: %s, delivered: %d, and it is dead still' % (told, len(deliverer.stored)))
+        p = start_admin(scenario, spool)
+        release_dead(scenario, spool, p)
+        wait_status(p, 20)
+        settle(scenario, spool)
+    faults += judge(scenario, spool, deliverer)
+    if faults:
+        faults = ['release, killed before %s %d: %s' % (call, n, '; '.join(faults)), show_log(os.path.join(spool, 'log'))]
+    deliverer.close()
+    return killed, faults, True, deliverer.unclear
+
+
+def test_release(pool):
+    scenario = Scenario('a dead message is released', [b'a\n'], always('K'), ['m0'], config=RETRY, before=always('X'), sender='')
+    scenario.make()
+    spool = scenario.copy()
+    deliverer = Deliverer(spool, scenario.policy)
+    counts, first = count_calls(send_command(scenario, spool, False) + ['--in', os.path.join(spool, 'admin.ctrl')], KILL_CALLS, spool, lambda p: (
+        wait_for(10, lambda: os.path.exists(os.path.join(spool, 'admin.ctrl'))), release_dead(scenario, spool, p)))
+    deliverer.close()
+    plan = [(call, n) for call in KILL_CALLS if call in counts for n in choose(first.get(call, 1), counts[call], 8)]
+    report('killed', 'send, ' + scenario.name, list(pool.map(lambda x: one_release(scenario, *x), plan)))
+
+
+def test_held(pool):
+    """A notification whose release failed is released by timer, without a restart."""
+    scenario = Scenario('a notification is released', [b'a\n', b'b\n'], lambda s, t: 'X' if s == 'm1' else 'K', ['m0'], bounced=['1'])
+    scenario.make()
+    for times in ('1', '1..2'):
+        spool = scenario.copy()
+        deliverer = Deliverer(spool, scenario.policy)
+        # its report is written as a .tmp: the first write at this path releases it
+        held = os.path.join(spool, 'deferred', scenario.file + '-1-b')
+        status = run_send(scenario, spool, strace('write', 'error=ENOSPC:when=' + times) + ['-P', held], 15, False, lambda: is_through(scenario, spool))
+        log, faults = show_log(os.path.join(spool, 'log')), judge(scenario, spool, deliverer)
+        deliverer.close()
+        good = status == 0 and 'release a notification' in log and not faults
+        ok(good, 'send, %s: by timer, where the write failed (%s)' % (scenario.name, times), '%s: %s\n%s' % (status, faults, log))
+
+
+def test_told(pool):
+    """A notification that was written by a send that was killed before it noted so: there is one, and it is counted on once it is durable."""
+    scenario = Scenario('a notification is there already', [b'a\n', b'b\n'], lambda s, t: 'X' if s == 'm1' else 'K', ['m0'], bounced=['1'])
+    scenario.make()
+    for what, fault in (('', None), (' and a sync of it fails', 'error=EIO:when=1')):
+        spool = scenario.copy()
+        deliverer = Deliverer(spool, scenario.policy)
+        parent = scenario.file + '-1'
+        until = lambda: is_through(scenario, spool)
+        status = run_send(scenario, spool, strace('write', 'signal=KILL:when=1') + ['-P', os.path.join(spool, 'deferred', parent)], 15, False, until)
+        waits = names(spool, 'deferred') == [parent, parent + '-b'] and status == -9
+        again = run_send(scenario, spool, strace('fsync', fault) + ['-P', os.path.join(spool, 'deferred')] if fault else [], 15, False, until)
+        faults, log = judge(scenario, spool, deliverer), show_log(os.path.join(spool, 'log'))
+        deliverer.close()
+        good = waits and again == 0 and not faults and 'send: bounce id=' not in log.rsplit('send: start', 1)[1] and ('note an outcome in deferred' in log) == bool(fault)
+        ok(good, 'send, %s%s: one is sent' % (scenario.name, what), '%s, %s: %s\n%s' % (status, again, faults, log))
+
+
 def always(verdict):
     return lambda subject, tries: verdict
 
@@ -627,6 +718,7 @@ try:
         # Most of a run is waiting, so some scenarios share the workers.
         with concurrent.futures.ThreadPoolExecutor(4) as drivers:
             tests = [drivers.submit(test_send, s, pool) for s in SCENARIOS if ONLY.search('send, ' + s.name)]
+            tests += [drivers.submit(test, pool) for name, test in (('released', test_release), ('notification', test_held), ('notification', test_told)) if ONLY.search('send, ' + name)]
             for test in tests:
                 test.result()
         if ONLY.search('queue'):
