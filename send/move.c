@@ -12,7 +12,8 @@
 #define BATCH 64
 #define AHEAD_FROM (256U * 1024)	/* bytes of a message that is copied in pieces */
 
-struct moving {			/* one of a batch; its .tmp is written */
+struct moving {			/* one of a batch */
+	int fd;				/* of its .tmp, until that is durable */
 	struct entry *entry;
 	struct id id;
 	bool dead;
@@ -121,7 +122,7 @@ write_one(struct send *s, struct file *f, struct entry *e, struct moving *mv)
 	}
 	result = -1;
 	if (send_file_lines(s, f, e->index, &lines) == 0 && find_next(s, mv, &source, str_span(&lines), file_name(f)) == 0
-	    && place_write(s, place, &source, str_span(&lines), file_name(f), ahead) == 0)
+	    && (mv->fd = place_write(s, place, &source, str_span(&lines), file_name(f), ahead)) >= 0)
 		result = 0;
 	if (result == 0 && mv->dead)
 		place_log_dead(s, &source.record, str_span(&lines), file_name(f));
@@ -178,6 +179,20 @@ may_move(const struct send *s, const struct file *f, const struct entry *e)
 	return (e->flags & (ENTRY_LEAVES | ENTRY_BURY)) != 0 || waited_long(s, f);
 }
 
+/* Makes what was written durable: the number of those at the head of the batch that are. */
+static int
+finish_batch(struct send *s, const struct moving batch[static BATCH], int written)
+{
+	int good = written;
+
+	for (int i = 0; i < written; i++)
+		if (place_finish(s, batch[i].dead ? SPOOL_DEAD : SPOOL_DEFERRED, batch[i].id, batch[i].fd) < 0 && i < good) {
+			log_errno(s->log, "sync a message that moves");
+			good = i;
+		}
+	return good;
+}
+
 /* Writes what is to be moved; the number written.  *result: of the last one, as write_one has it. */
 static int
 write_batch(struct send *s, struct file *f, struct moving batch[static BATCH], int *result)
@@ -200,14 +215,15 @@ static int
 move_batch(struct send *s, struct file *f)
 {
 	struct moving batch[BATCH];
-	int count = 0, written, result;
+	int count = 0, written, good, result;
 	bool dead = false, alive = false;
 
 	if (outcomes_flush(s, f) < 0)
 		return -1;
 	file_sweep(f, &s->table);
 	written = write_batch(s, f, batch, &result);
-	while (count < written && rename_one(s, &batch[count]) == 0) {
+	good = finish_batch(s, batch, written);
+	while (count < good && rename_one(s, &batch[count]) == 0) {
 		dead |= batch[count].dead;
 		alive |= !batch[count].dead;
 		count++;

@@ -179,23 +179,33 @@ place_write(struct send *s, enum spool_place place, const struct source *source,
 {
 	struct str tail = STR_INIT(256U * 1024 * 1024);
 	char name[ID_TEXT_MAX], tmp[NAME_BYTES];
-	int fd, result = -1;
 	uint64_t header_len;
+	int fd;
 
 	id_text(source->record.id, name);
 	snprintf(tmp, sizeof(tmp), "%s.tmp", name);
 	fd = ahead != NULL ? ahead->fd : begin(s, place, &source->record, &header_len);
-	if (fd >= 0) {
-		if (translate(&tail, lines, file, source->record.id) == 0
-		    && (ahead != NULL || copy_range(source->fd, source->body_offset, fd, source->record.body_len) == 0)
-		    && copy_bytes(fd, tail.data, tail.len) == 0)
-			result = 0;
-		result = close_tmp(s, place, tmp, fd, result);
-	}
+	if (fd >= 0 && translate(&tail, lines, file, source->record.id) == 0
+	    && (ahead != NULL || copy_range(source->fd, source->body_offset, fd, source->record.body_len) == 0)
+	    && copy_bytes(fd, tail.data, tail.len) == 0)
+		/* What fails here fails when it is finished. */
+		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	else if (fd >= 0)
+		fd = close_tmp(s, place, tmp, fd, -1);
 	if (ahead != NULL)
 		ahead->fd = -1;
 	str_free(&tail);
-	return result;
+	return fd;
+}
+
+int
+place_finish(struct send *s, enum spool_place place, struct id id, int fd)
+{
+	char name[ID_TEXT_MAX], tmp[NAME_BYTES];
+
+	id_text(id, name);
+	snprintf(tmp, sizeof(tmp), "%s.tmp", name);
+	return close_tmp(s, place, tmp, fd, 0);
 }
 
 /* Size bytes of fd as NAME in dead/, durably. */

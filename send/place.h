@@ -22,9 +22,12 @@ struct place_ahead {
 int place_copy_ahead(struct send *s, struct place_ahead *ahead, enum spool_place place, const struct source *source);
 void place_drop_ahead(struct send *s, struct place_ahead *ahead);	/* it is not wanted any more */
 
-/* Writes NAME.tmp for a message out of the journal with its outcome lines, durably.  lines carry the CRC of file (N) and get that of the id.  ahead: what was copied
- * already, taken over; NULL: nothing.  0 or -1 with errno */
+/* Writes NAME.tmp for a message out of the journal with its outcome lines.  lines carry the CRC of file (N) and get that of the id.  ahead: what was copied already, taken
+ * over; NULL: nothing.  The descriptor, for place_finish, with the bytes on their way to the disk: where several are written before the first is finished, they get there together.
+ * -1 with errno. */
 int place_write(struct send *s, enum spool_place place, const struct source *source, struct span lines, struct span file, struct place_ahead *ahead);
+/* Makes it durable.  0, or -1 with errno: it is gone. */
+int place_finish(struct send *s, enum spool_place place, struct id id, int fd);
 int place_rename(struct send *s, enum spool_place place, const char *name);
 bool place_has(struct send *s, enum spool_place place, const char *name);
 /* deferred/ID to dead/ID, durably; deferred/ID stays for the caller to remove. */
