@@ -61,13 +61,14 @@ def show_log(path):
 # ---- a deliverer that keeps account ----
 
 class Deliverer:
-    """Answers jobs by policy(subject, try).  One that is asked twice for the same attempt without unclear=1 has found a fault."""
+    """Answers jobs by policy(subject, try).  One that is asked twice for the same attempt without unclear=1 has found a fault; but what a killed send left
+    in its connection may be read when the next one has asked already, and was asked before."""
 
     def __init__(self, spool, policy):
-        self.policy, self.stored, self.asked, self.faults, self.unclear = policy, {}, set(), [], 0
+        self.policy, self.stored, self.asked, self.faults, self.unclear = policy, {}, {}, [], 0
         self.path = os.path.join(spool, 'local.ctrl')
         self.lock = threading.Lock()
-        self.connections = set()
+        self.accepted, self.stored_by = 0, {}
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(self.path)
         self.server.listen(8)
@@ -87,9 +88,10 @@ class Deliverer:
                 connection = self.server.accept()[0]
             except OSError:
                 return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+            self.accepted += 1
+            threading.Thread(target=self.serve, args=(connection, self.accepted), daemon=True).start()
 
-    def serve(self, connection):
+    def serve(self, connection, serial):
         data, fds, job = b'', [], {}
         try:
             connection.sendall(b'8:Hlocal 1,')
@@ -98,7 +100,7 @@ class Deliverer:
                 if colon >= 0 and len(data) >= colon + 2 + int(data[:colon]):
                     length = int(data[:colon])
                     frame, data = data[colon + 1:colon + 1 + length], data[colon + 2 + length:]
-                    self.frame(connection, job, frame, fds)
+                    self.frame(connection, serial, job, frame, fds)
                     continue
                 more, ancillary, _, _ = connection.recvmsg(1 << 18, 256)
                 for level, kind, value in ancillary:
@@ -116,7 +118,7 @@ class Deliverer:
             for fd in fds:
                 os.close(fd)
 
-    def frame(self, connection, job, frame, fds):
+    def frame(self, connection, serial, job, frame, fds):
         kind, value = chr(frame[0]), frame[1:]
         if kind == 'J':
             job.clear()
@@ -136,23 +138,24 @@ class Deliverer:
             os.close(fd)
             job['body'] += rest
         elif kind == 'E':
-            self.deliver(connection, job)
+            self.deliver(connection, serial, job)
 
-    def deliver(self, connection, job):
+    def deliver(self, connection, serial, job):
         subject = re.search(rb'^Subject: (.*)$', job['body'], re.M)
         subject = subject.group(1).decode() if subject else '?'
         key, attempt = job['key'], (job['key'], job['tries'])
         verdict = self.policy(subject, job['tries'])
         with self.lock:
-            if attempt in self.asked and not job['unclear']:
+            if self.asked.get(attempt, serial + 1) <= serial and not job['unclear']:
                 self.faults.append('%s try %d was asked again and not as unclear' % attempt)
-            if key in self.stored and not job['unclear']:
+            if self.stored_by.get(key, serial + 1) <= serial and not job['unclear']:
                 self.faults.append('%s is delivered and was asked again, not as unclear' % key)
-            self.asked.add(attempt)
+            self.asked[attempt] = min(serial, self.asked.get(attempt, serial))
             self.unclear += job['unclear']
             if key in self.stored:
                 verdict = 'K'
             elif verdict == 'K':
+                self.stored_by[key] = serial
                 self.stored[key] = (subject, hashlib.sha256(job['body']).hexdigest())
         if verdict == '-':      # dies instead of answering
             connection.shutdown(socket.SHUT_RDWR)
