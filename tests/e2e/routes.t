@@ -194,6 +194,17 @@ while b'K0123' not in got:
 EOP
 wait_for 10 grep -q '^K client' "$kept/jobs"; ok $? "by the client of what smtpd handed in"
 
+# The same by smtpd itself
+printf '%s\n' 'retry 1s until 1d' 'route client 192.0.2.0/24 to test:inbox' 'route client 127.0.0.0/8 origin smtpd to test:loopback' 'route all to test:inbox' > "$conf"; restart
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+printf 'name mx.example\n' > "$scratch/smtpd.conf"
+"$bin/deaddrop-smtpd" --config "$scratch/smtpd.conf" --out "$chain/trusted.ctrl" --port "$port" 2>> "$scratch/log/smtpd" < /dev/null & smtpd=$!
+wait_for 5 grep -q 'smtpd: start' "$scratch/log/smtpd"
+: > "$kept/jobs"
+python3 -c 'import smtplib, sys; smtplib.SMTP("127.0.0.1", int(sys.argv[1])).sendmail("a@b.example", ["joe@localhost"], "Subject: by smtpd\n\nx\n")' "$port"; is $? 0 "smtpd takes a message"
+wait_for 10 grep -q '^K loopback' "$kept/jobs"; ok $? "by the client that smtpd saw"; diag "$(cat "$kept/jobs")"
+kill "$smtpd"; wait "$smtpd" 2>/dev/null
+
 # A deliverer gone mad
 echo 'route all to test:x' > "$conf"; echo 'retry 1s until 1d' >> "$conf"
 restart
