@@ -111,7 +111,7 @@ void dispatch_outcome(const struct dispatch *dispatch, struct outcome *outcome)
 {
 	static const char *const statuses[] = {
 		[SESSION_QUIT] = "4.4.2", [SESSION_LOST] = "4.4.2", [SESSION_REFUSED] = "4.3.2", [SESSION_LOGIN] = "4.7.8", [SESSION_BROKEN] = "4.5.0",
-		[SESSION_CONNECT] = "4.4.1", [SESSION_TLS] = "4.7.5", [SESSION_TROUBLE] = "4.3.0",
+		[SESSION_CONNECT] = "4.4.1", [SESSION_TLS] = "4.7.5", [SESSION_TROUBLE] = "4.3.0", [SESSION_LOOP] = "4.4.6",
 	};
 
 	outcome_set(outcome, OUTCOME_LATER, statuses[dispatch->why], "%s", dispatch->text.len ? dispatch->text.data : "the route is down");

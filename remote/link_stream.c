@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 void link_lost(struct link *link, enum session_end why, const char *text)
 {
@@ -146,6 +147,16 @@ static void choose_name(struct link *link, int fd)
 	str_free(&name);
 }
 
+/* A connection to a free port of this host that happened to be made from the very same port: both ends are ours. */
+static bool is_own_end(int fd)
+{
+	struct sockaddr_storage own = { 0 }, peer = { 0 };
+	socklen_t own_len = sizeof own, peer_len = sizeof peer;
+
+	return !getsockname(fd, (struct sockaddr *)&own, &own_len) && !getpeername(fd, (struct sockaddr *)&peer, &peer_len) && own.ss_family != AF_UNIX &&
+	    own_len == peer_len && !memcmp(&own, &peer, own_len);
+}
+
 static int open_stream(struct link *link, int fd, struct str *error)
 {
 	static const struct stream_handler handler = { .input = on_input, .drained = on_drained, .secured = on_secured, .closed = on_closed };
@@ -163,8 +174,13 @@ void link_connected(struct link *link, int fd)
 	struct str error = STR_INIT(TLS_ERROR_MAX);
 
 	link_enter(link);
-	if (open_stream(link, fd, &error) < 0)
+	if (is_own_end(fd)) {
+		close(fd);
+		(void)str_printf(&error, "connecting to %s: nobody listens there", link->relay->text);
+		session_lost(link->session, SESSION_CONNECT, error.data);
+	} else if (open_stream(link, fd, &error) < 0) {
 		session_lost(link->session, SESSION_TLS, error.data);
+	}
 	link_leave(link);
 	str_free(&error);
 }

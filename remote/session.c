@@ -163,8 +163,28 @@ static void say_hello(struct session *session)
 	(void)session_command(session, NULL, "%s %s", session->settings->lmtp ? "LHLO" : "EHLO", session->settings->name);
 }
 
+/*
+ * A server that calls itself by the name that we say ours is would hand us the mail back.  An LMTP server hands on to mailboxes, and is this host's as a rule.
+ * True: that is the end.
+ */
+static bool is_ourselves(struct session *session)
+{
+	struct span rest = str_span(&session->reply.text), line, name;
+
+	if (session->settings->lmtp || !reply_line(&rest, &line))
+		return false;
+	line = span_trim(line);
+	if (!span_word(&line, ' ', &name) || !span_is_nocase(name, session->settings->name))
+		return false;
+	session_end(session, SESSION_LOOP, "%s calls itself %s, as we do: this would be a loop (if it is another server, greet it with another name)",
+	    session->settings->peer, session->settings->name);
+	return true;
+}
+
 static void on_greeting(struct session *session)
 {
+	if (is_positive(session) && is_ourselves(session))
+		return;
 	if (is_positive(session))
 		say_hello(session);
 	else
@@ -196,6 +216,8 @@ static void on_ehlo(struct session *session)
 {
 	unsigned code = session->reply.code;
 
+	if (is_positive(session) && is_ourselves(session))
+		return;
 	if (is_positive(session)) {
 		if (offer_read(&session->offer, &session->reply) < 0)
 			session_no_memory(session);
@@ -212,6 +234,8 @@ static void on_ehlo(struct session *session)
 
 static void on_helo(struct session *session)
 {
+	if (is_positive(session) && is_ourselves(session))
+		return;
 	if (is_positive(session))
 		session_proceed(session);
 	else

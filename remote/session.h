@@ -25,6 +25,7 @@ enum session_end {
 	SESSION_BROKEN,			/* the server does not speak the protocol */
 	SESSION_CONNECT,		/* (of the transport) there is no way to reach it */
 	SESSION_TLS,			/* (of the transport) TLS failed, or the server is not the one wanted */
+	SESSION_LOOP,			/* the server is ourselves */
 	SESSION_TROUBLE,		/* of our own: no memory, message that cannot be read */
 };
 

@@ -614,10 +614,34 @@ static void unbound(void **state)
 	}
 }
 
+/* Who calls himself by our name, at whatever place, is us; the case does not matter, a longer name and a name elsewhere do.  LMTP goes to mailboxes of this host. */
+static void ourselves(void **state)
+{
+	static const struct { const char *greeting, *ehlo, *helo; bool lmtp, loop; } cases[] = {
+		{ "220 me.example ESMTP\r\n", NULL, NULL, false, true }, { "220-ME.Example\r\n220 x\r\n", NULL, NULL, false, true },
+		{ NULL, "250-me.example\r\n250 DSN\r\n", NULL, false, true }, { NULL, "250 me.example Hello\r\n", NULL, false, true },
+		{ NULL, "500 what\r\n", "250 me.example\r\n", false, true }, { "220 me.example ESMTP\r\n", "250 me.example\r\n", NULL, true, false },
+		{ "220 me.example.org ESMTP\r\n", "250-smtp.me.example\r\n250 me.example\r\n", NULL, false, false },
+		{ "220 peer me.example\r\n", "250-peer Hello me.example\r\n250 DSN\r\n", NULL, false, false }, { "220\r\n", "250\r\n", NULL, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct world w;
+
+		set_up(&w, &(struct script){ .greeting = cases[i].greeting, .ehlo = cases[i].ehlo, .helo = cases[i].helo, .lmtp = cases[i].lmtp }, (unsigned)i);
+		run(&w);
+		assert_int_equal(w.end, cases[i].loop ? SESSION_LOOP : SESSION_QUIT);
+		assert_int_equal(w.messages, cases[i].loop ? 0 : 1);
+		assert_int_equal(w.sends, cases[i].loop ? 0 : 1);
+		tear_down(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(useless_connections), cmocka_unit_test(patience), cmocka_unit_test(unbound),
+		cmocka_unit_test(useless_connections), cmocka_unit_test(patience), cmocka_unit_test(unbound), cmocka_unit_test(ourselves),
 		cmocka_unit_test(good), cmocka_unit_test(parameters), cmocka_unit_test(refusals), cmocka_unit_test(about_us), cmocka_unit_test(lmtp),
 		cmocka_unit_test(chunks), cmocka_unit_test(login), cmocka_unit_test(cut_everywhere), cmocka_unit_test(hollow_body_is_not_seen),
 	};
