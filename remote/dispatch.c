@@ -25,6 +25,7 @@ struct dispatch *dispatch_new(const struct link_world *world, const struct route
 		return NULL;
 	*dispatch = (struct dispatch){ .world = world, .route = route, .done = done, .arg = arg, .text = STR_INIT(DISPATCH_TEXT_MAX) };
 	dispatch->last = &dispatch->first;
+	dispatch->limit = route->connections;
 	loop_timer_init(&dispatch->timer, work, dispatch);
 	return dispatch;
 }
@@ -125,6 +126,17 @@ static void finish_waiting(struct dispatch *dispatch, const struct outcome *outc
 	}
 }
 
+/* Who hands out the jobs may know of a limit too; the lower one counts. */
+static void note_limit(struct dispatch *dispatch, const struct deliver_job *job)
+{
+	uint64_t limit;
+	struct span value;
+
+	dispatch->limit = dispatch->route->connections;
+	if (deliver_job_attribute(job, "connections", &value) && !span_decimal(value, UINT64_MAX, &limit) && limit && limit < dispatch->limit)
+		dispatch->limit = (size_t)limit;
+}
+
 void dispatch_add(struct dispatch *dispatch, struct deliver_job *job)
 {
 	struct mail *mail = mail_new(job);
@@ -135,6 +147,7 @@ void dispatch_add(struct dispatch *dispatch, struct deliver_job *job)
 		dispatch->done(dispatch->arg, job);
 		return;
 	}
+	note_limit(dispatch, job);
 	mail->due = loop_now(dispatch->world->loop) + dispatch->route->deadline;
 	dispatch->pending++;
 	append(dispatch, mail);
@@ -238,6 +251,26 @@ static struct lane *find_ready(struct dispatch *dispatch)
 	return NULL;
 }
 
+static void quit(struct lane *lane)
+{
+	lane->leaving = true;
+	link_quit(lane->link);
+}
+
+/* Idle ones, where there are more than there may be now. */
+static void quit_surplus(struct dispatch *dispatch)
+{
+	size_t count = 0;
+	struct lane *lane;
+
+	for (lane = dispatch->lanes; lane; lane = lane->next)
+		count += !lane->leaving;
+	while (count > dispatch->limit && (lane = find_ready(dispatch))) {
+		quit(lane);
+		count--;
+	}
+}
+
 static size_t count_lanes(const struct dispatch *dispatch, bool up)
 {
 	size_t count = 0;
@@ -270,7 +303,7 @@ static void send_all(struct dispatch *dispatch, uint64_t *when)
 
 	while (dispatch->first && (lane = find_ready(dispatch))) {
 		if (link_count(lane->link) >= dispatch->route->messages) {
-			link_quit(lane->link);
+			quit(lane);
 			continue;
 		}
 		if (!dispatch_rate(dispatch, when))
@@ -287,9 +320,9 @@ static void open_lanes(struct dispatch *dispatch)
 
 	if (!dispatch_rate(dispatch, &when))
 		return;
-	for (const struct mail *mail = dispatch->first; mail && waiting < dispatch->route->connections; mail = mail->next)
+	for (const struct mail *mail = dispatch->first; mail && waiting < dispatch->limit; mail = mail->next)
 		waiting++;
-	while (dispatch->lane_count < dispatch->route->connections && count_lanes(dispatch, false) < waiting) {
+	while (dispatch->lane_count < dispatch->limit && count_lanes(dispatch, false) < waiting) {
 		if ((dispatch->down && dispatch->lane_count) || !dispatch_pick(dispatch, &relay, &when) || !open_lane(dispatch, relay))
 			return;
 	}
@@ -336,7 +369,7 @@ static void leave(struct dispatch *dispatch)
 
 	give_up_on_all(dispatch);
 	while ((lane = find_ready(dispatch)))
-		link_quit(lane->link);
+		quit(lane);
 }
 
 static void work(void *arg)
@@ -346,6 +379,7 @@ static void work(void *arg)
 
 	if (dispatch->draining)
 		leave(dispatch);
+	quit_surplus(dispatch);
 	send_all(dispatch, &when);
 	if (when != CLOCK_NEVER && !dispatch->first)
 		when = CLOCK_NEVER;

@@ -14,6 +14,7 @@ struct lane {				/* a connection, or the attempt at one */
 	size_t relay;
 	struct mail *mail;		/* that it is sending */
 	bool up;			/* it has been ready */
+	bool leaving;			/* it was told to quit */
 };
 
 struct dispatch {
@@ -25,6 +26,7 @@ struct dispatch {
 	size_t pending;			/* with those under way */
 	struct lane *lanes;
 	size_t lane_count;
+	size_t limit;			/* of lanes: the route's, or less where the last job said so */
 	struct loop_timer timer;
 	bool draining;
 	/* of each server: not to be used before; and the pause that led there */

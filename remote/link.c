@@ -54,7 +54,17 @@ void link_arm(struct link *link)
 	due = patience == CLOCK_NEVER ? link->due : from + patience;
 	if (due > link->due && !session_is_ready(link->session))
 		due = link->due;
+	if (link->mail && link->lively && due > loop_now(link->world->loop) + link->lively)
+		due = loop_now(link->world->loop) + link->lively;
 	(void)loop_timer_set(link->world->loop, &link->timer, due);
+}
+
+void link_look_alive(struct link *link)
+{
+	if (!link->mail || !link->lively || stream_progress(link->stream) <= link->moved)
+		return;
+	link->moved = stream_progress(link->stream);
+	deliver_alive(link->mail->job);
 }
 
 void link_enter(struct link *link)
@@ -119,6 +129,7 @@ static void do_sent(void *arg, struct mail *mail)
 {
 	struct link *link = arg;
 
+	link->mail = NULL;
 	if (!link->dead)
 		link->ops->sent(link->arg, mail);
 }
@@ -178,11 +189,24 @@ struct link *link_new(const struct link_world *world, const struct route *route,
 	return link;
 }
 
+/* A quarter of the time after which who waits for the job takes us for dead. */
+static uint64_t lively_of(const struct deliver_job *job)
+{
+	struct span value;
+	uint64_t seconds;
+
+	if (!deliver_job_attribute(job, "timeout", &value) || span_decimal(value, UINT32_MAX, &seconds) < 0)
+		return 0;
+	return seconds * CLOCK_SECOND / 4;
+}
 
 void link_send(struct link *link, struct mail *mail)
 {
 	link_enter(link);
 	link->due = mail->due;
+	link->mail = mail;
+	link->lively = lively_of(mail->job);
+	link->moved = link->touched;
 	session_send(link->session, mail);
 	if (!link->dead && link->stream)
 		stream_flush(link->stream);

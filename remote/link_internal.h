@@ -23,6 +23,9 @@ struct link {
 	struct loop_timer timer;
 	uint64_t due;			/* the attempt's end, whatever progress there is */
 	uint64_t touched;		/* when the session had something to do */
+	struct mail *mail;		/* that it is sending */
+	uint64_t lively;		/* its job is to be said to be alive at least that often; 0: nobody asked for it */
+	uint64_t moved;			/* when its bytes moved last, as far as was told */
 	unsigned asked;			/* answers that the keeper owes us */
 	unsigned depth;			/* calls into the session: it must not be freed within them */
 	bool local;			/* what is sent does not leave this host */
@@ -35,6 +38,7 @@ struct link {
 void link_enter(struct link *link);
 void link_leave(struct link *link);
 void link_arm(struct link *link);		/* the timer, for what is waited for now */
+void link_look_alive(struct link *link);	/* tells of the bytes that have moved since the last time */
 void link_settle(struct link *link);		/* frees it where that was asked for and nothing stands against it */
 
 /* link_login.c */

@@ -46,6 +46,7 @@ static void on_input(void *arg)
 	size_t used;
 
 	link_enter(link);
+	link_look_alive(link);
 	used = session_input(link->session, input);
 	if (!link->dead) {
 		stream_take(link->stream, used);
@@ -57,11 +58,15 @@ static void on_input(void *arg)
 	link_leave(link);
 }
 
+/* Most of a buffer of the message has gone: where somebody hears that it goes on, the attempt's time begins anew.  Less than that is no reason to. */
 static void on_drained(void *arg)
 {
 	struct link *link = arg;
 
 	link_enter(link);
+	link_look_alive(link);
+	if (link->lively && session_is_sending(link->session) && link->due < link->touched + link->route->deadline)
+		link->due = link->touched + link->route->deadline;
 	session_pump(link->session);
 	link_leave(link);
 }
@@ -99,6 +104,7 @@ void link_on_timer(void *arg)
 	bool ready = session_is_ready(link->session);
 	uint64_t now = loop_now(link->world->loop), touched = link->touched;
 
+	link_look_alive(link);
 	link_arm(link);
 	if (link->timer.due > now) {
 		str_free(&text);

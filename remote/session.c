@@ -341,7 +341,7 @@ size_t session_input(struct session *session, struct span input)
 
 void session_pump(struct session *session)
 {
-	if (session->state == SESSION_BODY || session->state == SESSION_CHUNK)
+	if (session_is_sending(session))
 		session_pump_body(session);
 }
 
@@ -355,6 +355,11 @@ bool session_is_ready(const struct session *session)
 bool session_is_over(const struct session *session)
 {
 	return session->state == SESSION_OVER;
+}
+
+bool session_is_sending(const struct session *session)
+{
+	return session->state == SESSION_BODY || session->state == SESSION_CHUNK;
 }
 
 unsigned session_count(const struct session *session)

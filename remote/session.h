@@ -70,6 +70,7 @@ void session_lost(struct session *session, enum session_end why, const char *tex
 
 bool session_is_ready(const struct session *session);		/* a mail can be sent */
 bool session_is_over(const struct session *session);
+bool session_is_sending(const struct session *session);		/* the message is on its way, and its end is not written yet */
 unsigned session_count(const struct session *session);		/* transactions so far */
 /* Microseconds to wait for the server's next byte in this state (RFC 5321 4.5.3.2), and what is waited for. */
 uint64_t session_patience(const struct session *session);

@@ -328,6 +328,51 @@ def test_stage_limits():
             is_(stage.outcomes()[0][0], 'K', 'a server that has had enough of a connection gets another')
 
 
+def test_stage_connections():
+    """What send allows for the drop counts where it is lower, and from the next job on."""
+    with Server(hold=0.1) as s, Stage(drop('relay ' + s.at, 'tls none', 'connections 4')) as stage:
+        for n in range(8):
+            stage.job('far', attributes=('connections=1',))
+        stage.outcomes(8)
+        ok(s.most == 1 and s.connections == 1, "send's limit of connections", s.most, s.connections)
+        for n in range(12):
+            stage.job('far', attributes=('connections=9',))
+        stage.outcomes(12)
+        ok(1 < s.most <= 4 and s.connections <= 4, 'one that is higher than ours changes nothing', s.most, s.connections)
+        before = s.connections
+        stage.job('far', attributes=('connections=1',))
+        stage.outcomes()
+        for _ in range(100):
+            if s.now == 1:
+                break
+            time.sleep(0.02)
+        ok(before > 1 and s.now == 1 and s.connections == before and s.log.count('QUIT') == before - 1, 'those that are too many then are left', before, s.now, s.connections)
+
+
+def test_stage_alive():
+    """Signs of life while bytes move, and only then."""
+    body = (b'x' * 79 + b'\n') * 100000
+    with Server(slow=0.004, hold=2) as s, Stage(drop('relay ' + s.at, 'tls none', 'deadline 1s')) as stage:
+        key = stage.job('far', message=b'Subject: big\n\n', body=body, attributes=('timeout=2',))
+        got, end = stage.outcomes()[0], time.time()
+        ok(got[0] == 'Z' and '4.4.2' in got and 'timed out' in got, 'a server that is silent behind the message is not waited for beyond the deadline', got)
+        ok(len(stage.alive) > 3 and all(k == key for t, k in stage.alive), 'a job of several seconds says that it is alive', stage.alive)
+        ok(stage.alive and stage.alive[-1][0] < end - 0.5, 'but not while nothing moves', [t - end for t, k in stage.alive])
+    # The kernel holds some megabytes, whose way nobody sees.
+    with Server(slow=0.004, EHLO='250 peer') as s, Stage(drop('relay ' + s.at, 'tls none', 'deadline 5s')) as stage:
+        begin = time.time()
+        stage.job('far', message=b'Subject: big\n\n', body=body * 2, attributes=('timeout=2',))
+        got = stage.outcomes()[0]
+        ok(got[0] == 'K' and len(s.messages) == 1 and time.time() > begin + 5, 'a large message to a slow server may take longer than the deadline, as it moves', got, time.time() - begin)
+    with Server(slow=0.004) as s, Stage(drop('relay ' + s.at, 'tls none', 'deadline 1s')) as stage:
+        stage.job('far', message=b'Subject: big\n\n', body=body)
+        ok(stage.outcomes()[0][0] == 'Z' and not stage.alive, 'nobody who hears it, no sign of life: the deadline counts', stage.log())
+    with Server(hold=3) as s, Stage(drop('relay ' + s.at, 'tls none')) as stage:
+        stage.job('far', attributes=('timeout=2',))
+        got, end = stage.outcomes()[0], time.time()
+        ok(got[0] == 'K' and not [t for t, k in stage.alive if s.times[0] + 1 < t < end - 0.5], 'no sign of life from a server that thinks', stage.alive)
+
+
 def test_stage_stop():
     with Server(hold=1) as s, Stage(drop('relay ' + s.at, 'tls none', 'connections 1')) as stage:
         for n in range(5):

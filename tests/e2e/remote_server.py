@@ -41,8 +41,8 @@ class Server:
              'HELO': '250 peer', 'MAIL': '250 2.1.0 ok', 'RCPT': '250 2.1.5 ok', 'DATA': '354 go', 'final': '250 2.0.0 stored', 'RSET': '250 ok', 'QUIT': '221 bye',
              'STARTTLS': '220 go', 'AUTH': '235 2.7.0 welcome', 'BDAT': '250 2.0.0 chunk'}
 
-    def __init__(self, lmtp=False, cut=None, pieces=False, context=None, implicit=False, path=None, host='127.0.0.1', port=0, hold=0, **answers):
-        self.lmtp, self.cut, self.pieces, self.context, self.implicit, self.hold = lmtp, cut, pieces, context, implicit, hold
+    def __init__(self, lmtp=False, cut=None, pieces=False, context=None, implicit=False, path=None, host='127.0.0.1', port=0, hold=0, slow=0, **answers):
+        self.lmtp, self.cut, self.pieces, self.context, self.implicit, self.hold, self.slow = lmtp, cut, pieces, context, implicit, hold, slow
         self.answers = dict(self.usual, **answers)
         self.said = 0
         self.log, self.messages, self.connections, self.most, self.now = [], [], 0, 0, 0
@@ -58,6 +58,8 @@ class Server:
             self.socket.bind((host, port))
             self.port = self.socket.getsockname()[1]
             self.at = ('[%s]:%d' if ':' in host else '%s:%d') % (host, self.port)
+        if slow:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         self.socket.listen(50)
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -171,6 +173,8 @@ class Server:
                     if line == b'.\r\n':
                         break
                     lines.append(line)
+                    if self.slow and len(lines) % 100 == 0:
+                        time.sleep(self.slow)
                 self.end(c, b''.join(lines), accepted)
                 accepted = []
             if verb == 'QUIT':
@@ -276,6 +280,7 @@ class Stage:
         self.socket.settimeout(30)
         self.buffer = b''
         self.n = 0
+        self.alive = []         # when a sign of life came, and whose
         self.frame('H', b'send 1')
 
     def __enter__(self):
@@ -333,7 +338,9 @@ class Stage:
                 if len(self.buffer) > colon + 1 + n:
                     frame = self.buffer[colon + 1:colon + 1 + n].decode()
                     self.buffer = self.buffer[colon + 2 + n:]
-                    if frame[0] != 'H':
+                    if frame[0] == 'Y':
+                        self.alive.append((time.time(), frame[1:]))
+                    elif frame[0] != 'H':
                         return frame
                     continue
             more = self.socket.recv(65536)
