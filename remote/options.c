@@ -113,9 +113,13 @@ static int on_tls(struct route *route, const char *value, struct str *error)
 
 static int on_pin(struct route *route, const char *value, struct str *error)
 {
-	if (route->pin_count == TLS_PINS_MAX)
-		return wrong("pin", "fewer of them", error);
-	return set_text(&route->pins[route->pin_count++], value, error);
+	struct str why = STR_INIT(1000);
+	int result = route_add_pin(route, value, &why);
+
+	if (result < 0)
+		(void)str_printf(error, "--pin: %s", why.data);
+	str_free(&why);
+	return result;
 }
 
 static const struct setter {

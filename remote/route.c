@@ -179,6 +179,29 @@ int route_add_relay(struct route *route, const char *text, uint64_t port, enum r
 	return relay->host || relay->path ? 0 : fail(error, text, strerror(ENOMEM));
 }
 
+static int add_text(char **where, const char *text, struct str *error)
+{
+	*where = strdup(text);
+	return *where ? 0 : fail(error, text, strerror(ENOMEM));
+}
+
+/* Tried on a context of its own: the route's is made when all is said. */
+int route_add_pin(struct route *route, const char *text, struct str *error)
+{
+	struct tls_context *context = tls_context_new();
+	int result = -1;
+
+	if (!context)
+		(void)str_add(error, strerror(ENOMEM));
+	else if (route->pin_count == TLS_PINS_MAX)
+		(void)str_add(error, "too many pins");
+	else if (!tls_context_pin(context, text, error))
+		result = add_text(&route->pins[route->pin_count], text, error);
+	route->pin_count += !result;
+	tls_context_free(context);
+	return result;
+}
+
 static bool is_loopback(const char *host)
 {
 	return !strncmp(host, "127.", 4) ? is_literal(host) : !strcmp(host, "::1") || !strcmp(host, "localhost");

@@ -69,6 +69,7 @@ bool route_needs_names(const struct route *route);	/* a relay's host is not a li
 
 /* "HOST", "HOST:PORT", "[2001:db8::1]:25" or, for LMTP, "/PATH"; port 0 where there is none.  0, or -1 with error. */
 int route_add_relay(struct route *route, const char *text, uint64_t port, enum route_tls tls, struct str *error);
+int route_add_pin(struct route *route, const char *text, struct str *error);	/* 0, or -1 with error: it is none, or one too many */
 int route_tls_mode(const char *text, enum route_tls *mode);	/* none, starttls, implicit */
 /* To be called when all is said: fills in what follows from the rest, refuses what does not go together. */
 int route_complete(struct route *route, struct str *error);

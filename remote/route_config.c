@@ -138,16 +138,15 @@ static int on_tls(void *arg, const struct conf_node *node, struct str *error)
 
 static int on_pin(void *arg, const struct conf_node *node, struct str *error)
 {
-	struct route *route = arg;
+	struct str why = STR_INIT(1000);
+	int result = 0;
 
-	for (size_t i = 1; i < node->count; i++) {
-		if (route->pin_count == TLS_PINS_MAX)
-			return conf_error(node, error, "too many pins");
-		route->pins[route->pin_count] = strdup(node->words[i].text);
-		if (!route->pins[route->pin_count++])
-			return no_memory(node, error);
-	}
-	return 0;
+	for (size_t i = 1; !result && i < node->count; i++)
+		result = route_add_pin(arg, node->words[i].text, &why);
+	if (result < 0)
+		(void)conf_error(node, error, "pin: %s", why.data);
+	str_free(&why);
+	return result;
 }
 
 static int on_token_command(void *arg, const struct conf_node *node, struct str *error)

@@ -302,6 +302,60 @@ def test_stage_routes():
             ok(s.connections <= 2 and stage.log(' alarm ').count(' alarm ') == 1 and 'secret' not in stage.log(), 'asked once or twice, one alarm', s.connections)
 
 
+def test_ourselves():
+    """Mail that is handed to ourselves comes back."""
+    for answers, what in (({'greeting': '220 me.example ESMTP'}, 'greeting'), ({'EHLO': '250-ME.example\r\n250 DSN'}, 'answer to EHLO')):
+        with Server(**answers) as s, Server() as b:
+            with Stage(drop('relay ' + s.at, 'tls none')) as stage:
+                stage.job('far')
+                got = stage.outcomes()[0]
+                ok(got[0] == 'Z' and ' 4.4.6 ' in got and 'loop' in got and 'drop=down' in got and ' alarm ' in stage.log(' alarm ') and not s.messages, 'our own name in the %s: later, with an alarm' % what, got)
+            with Stage(drop('relay ' + s.at, 'relay ' + b.at, 'tls none')) as stage:
+                stage.job('far')
+                ok(stage.outcomes()[0][0] == 'K' and len(b.messages) == 1 and not s.messages, 'and another relay is used', stage.log())
+            with Stage(drop('relay ' + s.at, 'tls none', 'name other.example')) as stage:
+                stage.job('far')
+                ok(stage.outcomes()[0][0] == 'K' and len(s.messages) == 1, 'a namesake that is another server is greeted with another name', stage.log())
+            r = smtp(s, '--name', 'me.example', *TO)
+            ok(r.returncode == 75 and b'4.4.6' in r.stderr and len(s.messages) == 1, 'by hand too', r)
+    with Server(lmtp=True, greeting='220 me.example LMTP') as s:
+        is_(run('--lmtp', s.at, '--name', 'me.example', *TO).returncode, 0, 'the LMTP server of this host has its name')
+    smtpd = os.path.join(os.path.dirname(program), 'deaddrop-smtpd')
+    if not os.path.exists(smtpd):
+        ok(True, 'our own smtpd # SKIP it is not built')
+        return
+    with Server() as probe:
+        port = probe.port
+    d = tempfile.mkdtemp(dir=scratch)
+    own = subprocess.Popen([smtpd, '--bind', '127.0.0.1', '--port', str(port), '--out', d + '/queue.ctrl', '--name', 'me.example'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(d + '/log', 'w'))
+    try:
+        for _ in range(100):
+            r = run('--relay', '127.0.0.1:%d' % port, '--tls', 'none', '--name', 'me.example', *TO)
+            if b'loop' in r.stderr:
+                break
+            time.sleep(0.05)
+        ok(r.returncode == 75 and b'4.4.6' in r.stderr and b'loop' in r.stderr, 'our own smtpd', r, open(d + '/log').read())
+    finally:
+        own.terminate()
+        own.wait(10)
+
+
+def test_own_end():
+    """Where the only free port is the one that is asked for, a connection meets itself."""
+    inner = ("import fcntl, socket, struct, subprocess, sys; s = socket.socket(); "
+             "fcntl.ioctl(s, 0x8914, struct.pack('16sH14x', b'lo', 1 | 64)); "
+             "open('/proc/sys/net/ipv4/ip_local_port_range', 'w').write('40000 40000'); "
+             "sys.exit(subprocess.run(sys.argv[1:], input=b'Subject: x\\n\\nhello\\n').returncode)")
+    try:
+        r = subprocess.run(['unshare', '-n', sys.executable, '-c', inner, program, '--relay', '127.0.0.1:40000', '--tls', 'none', '--timeout', '5s', *TO], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as e:
+        r = subprocess.CompletedProcess((), -1, b'', str(e).encode())
+    if r.returncode == 1 or b'unshare' in r.stderr:
+        ok(True, 'a connection that meets itself # SKIP there are no name spaces: ' + r.stderr.decode().strip().split('\n')[-1])
+        return
+    ok(r.returncode == 75 and b'nobody listens' in r.stderr, 'a connection that meets itself is none', r)
+
+
 def test_stage_limits():
     with Server(hold=0.1) as s, Stage(drop('relay ' + s.at, 'tls none', 'connections 4', 'messages 3')) as stage:
         for n in range(24):
@@ -475,7 +529,8 @@ def test_chain():
 def test_config():
     for config, what in (('drop x { relay }', 'relay'), ('drop x { lmtp relative/path }', 'absolute'), ('drop x { relay a; lmtp /b }', 'exclude'), ('drop x { }', 'missing'),
                          ('drop x { relay a; tls maybe }', 'starttls'), ('drop x { relay a; password-file pw }', 'conf:1'), ('drop x { relay a port 99999 }', 'port'),
-                         ('drop x { relay a }\ndrop x { relay b }', 'conf:2'), ('name "a b"', 'name'), ('drop x { relay a; tls none; pin 00 }', 'TLS'), ('drop x { relay a; nonsense }', 'nonsense')):
+                         ('drop x { relay a }\ndrop x { relay b }', 'conf:2'), ('name "a b"', 'name'), ('drop x { relay a; tls none; pin sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= }', 'TLS'), ('drop x { relay a; nonsense }', 'nonsense'),
+                         ('drop x {\nrelay a\npin sha256//00\n}', 'conf:3: pin: ')):
         open(scratch + '/bad.conf', 'w').write(config + '\n')
         r = run('--config', scratch + '/bad.conf', '--in', scratch + '/never.ctrl')
         ok(r.returncode == 78 and what.encode() in r.stderr and b'bad.conf:' in r.stderr, 'refused: ' + config.split('\n')[0], r)

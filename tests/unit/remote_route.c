@@ -67,7 +67,7 @@ static void bad(void **state)
 		"drop a { relay h; rate 0 1s }", "drop a { relay h; rate 3 }", "drop a { relay h; backoff 2s 1s }", "drop a { relay h; eight-bit maybe }", "drop a { relay h; user u }",
 		"drop a { relay h; password-file f }", "drop a { relay h; user u; password-file f; token-file g }", "drop a { relay h; key k }",
 		"drop a { relay h; nonsense }", "drop a { relay h\n", "drop a { relay h }\ndrop a { relay h }", "name \"a b\"", "drop a/b { relay h }", "drop a { relay \"h h\" }", "drop a { relay h:x }",
-		"drop a { relay h; tls none; verify no }x",
+		"drop a { relay h; tls none; verify no }x", "drop a { relay h; pin 00 }", "drop a { relay h; pin sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= x }",
 	};
 	struct str error = STR_INIT(2000);
 	struct route_table table;
