@@ -43,6 +43,7 @@ struct deliver_job {
 	size_t count;
 	uint64_t arrival;		/* microseconds since 1970 */
 	bool unclear;			/* an earlier attempt may have succeeded */
+	bool missing;			/* the stage's: it looked for an unclear one, and it was not there */
 	uint64_t alive;			/* boot time: when it was last told that it makes progress */
 	struct str head;		/* the inline bytes of the message */
 	int fd;				/* where the rest stands, or -1; the job's */

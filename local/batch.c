@@ -17,8 +17,11 @@ struct batch {
 	void *states[KINDS_MAX];	/* of the kinds, in drop_kinds' order; opened at their first job */
 };
 
+/* One that was not there, and that the attempt has left no more than a temporary file of, is clear again. */
 static void finish(struct batch *batch, struct deliver_job *job)
 {
+	if (job->missing && job->result.verdict == OUTCOME_LATER && job->result.clarity == OUTCOME_UNSAID)
+		job->result.clarity = OUTCOME_CLEAR;
 	deliver_done(batch->deliver, job);
 }
 
@@ -137,10 +140,12 @@ static size_t look_up(struct batch *batch, struct deliver_job **jobs, size_t cou
 		return count;
 	kind->look_up(kind_state(batch, kind), unclear, unclear_count, found);
 	for (size_t i = 0, u = 0; i < count; i++) {
-		if (jobs[i]->unclear && found[u++])
+		if (jobs[i]->unclear && found[u++]) {
 			finish(batch, jobs[i]);
-		else
-			jobs[left++] = jobs[i];
+			continue;
+		}
+		jobs[i]->missing = jobs[i]->unclear;
+		jobs[left++] = jobs[i];
 	}
 	return left;
 }

@@ -122,7 +122,9 @@ static void publish(struct maildir *m, struct maildir_draft *draft)
 		done(m, draft, "already there: ");
 		discard(m, draft);
 	} else {
+		/* a server of files may have done it all the same */
 		trouble(draft->job, errno, "new");
+		draft->job->missing = false;
 		discard(m, draft);
 	}
 }
@@ -171,8 +173,10 @@ static void commit(struct maildir *m)
 	for (size_t i = 0; i < m->count; i++) {
 		struct maildir_draft *draft = &m->drafts[i];
 
-		if (draft->there && draft->folder->sync_error)
-			trouble(draft->job, draft->folder->sync_error, "new");
+		if (!draft->there || !draft->folder->sync_error)
+			continue;
+		trouble(draft->job, draft->folder->sync_error, "new");
+		draft->job->result.clarity = OUTCOME_UNCLEAR;
 	}
 	folder_release(m->folders);
 	for (size_t i = 0; i < m->count; i++)
@@ -254,6 +258,7 @@ static enum work_next large_step(struct work *work)
 	int more = copy_more(&large->draft.copy);
 
 	if (more > 0) {
+		deliver_alive(job);
 #ifdef SYNC_FILE_RANGE_WRITE
 		sync_file_range(large->draft.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 #endif

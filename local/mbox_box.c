@@ -29,6 +29,13 @@ static void trouble(struct mailbox *box, size_t n, int error)
 	box->over[n] = true;
 }
 
+/* All of them wait for what is done here in bounded steps, or for a lock for a bounded time. */
+static void say_alive(const struct mailbox *box)
+{
+	for (size_t i = 0; i < box->count; i++)
+		deliver_alive(box->jobs[i]);
+}
+
 static enum work_next take_locks(struct mailbox *box);
 
 static void close_fd(int *fd)
@@ -97,10 +104,15 @@ static enum work_next sync_file(struct mailbox *box)
 
 	int error = errno;
 
-	if (ftruncate(box->fd, (off_t)box->base) < 0)
+	bool cut = ftruncate(box->fd, (off_t)box->base) == 0;
+
+	if (!cut)
 		error = errno;
-	for (size_t i = 0; i < box->count; i++)
+	for (size_t i = 0; i < box->count; i++) {
 		trouble(box, i, error);
+		if (!cut)
+			box->jobs[i]->result.clarity = OUTCOME_UNCLEAR;
+	}
 	return finish(box);
 }
 
@@ -126,8 +138,10 @@ static int write_all(struct mailbox *box)
 /* What cannot be cut off now is cut off by the next who takes the lock, which stays; until then nothing is written behind it. */
 static void roll_back(struct mailbox *box, int error)
 {
-	if (ftruncate(box->fd, (off_t)box->length) < 0)
+	if (ftruncate(box->fd, (off_t)box->length) < 0) {
 		box->stuck = true;
+		box->jobs[box->at]->missing = false;
+	}
 	box->end = box->length;
 	trouble(box, box->at, error);
 	for (size_t i = box->at + 1; box->stuck && i < box->count; i++)
@@ -227,6 +241,8 @@ static enum work_next look(struct mailbox *box)
 
 	if (more < 0)
 		return fail(box, errno);
+	for (size_t i = 0; !more && i < box->count; i++)
+		box->jobs[i]->missing = box->jobs[i]->unclear && !mbox_find_found(&box->find, box->jobs[i]);
 	return more ? WORK_AGAIN : begin_writing(box);
 }
 
@@ -362,6 +378,7 @@ enum work_next mbox_box_step(struct work *work)
 {
 	struct mailbox *box = (struct mailbox *)(void *)work;
 
+	say_alive(box);
 	return box->state(box);
 }
 

@@ -51,18 +51,36 @@ static struct process *start(const struct runs *runs, struct deliver_job *job, s
 	return process;
 }
 
+const char *const recipient_marks[] = { [OUTCOME_UNSAID] = "", [OUTCOME_UNCLEAR] = "?", [OUTCOME_CLEAR] = "-" };
+
+/* The verdict's letter, and behind it what is known of the message otherwise. */
+static bool read_verdict(struct span word, enum outcome_verdict class, enum outcome_clarity *clarity)
+{
+	if (!word.len || class != (enum outcome_verdict)*word.data)
+		return false;
+	for (size_t i = 0; i < sizeof recipient_marks / sizeof recipient_marks[0]; i++) {
+		if (!span_is(span_skip(word, 1), recipient_marks[i]))
+			continue;
+		*clarity = (enum outcome_clarity)i;
+		return true;
+	}
+	return false;
+}
+
 /* Whatever it is that it says otherwise means later. */
 static void read_end(const struct process_end *end, struct outcome *outcome)
 {
 	struct span rest = end->line, verdict, status;
+	enum outcome_clarity clarity;
 	enum outcome_verdict class;
 
-	if (end->status == 0 && span_word(&rest, ' ', &verdict) && span_word(&rest, ' ', &status) && verdict.len == 1 && outcome_is_status(status, &class) &&
-	    class == (enum outcome_verdict)*verdict.data) {
+	if (end->status == 0 && span_word(&rest, ' ', &verdict) && span_word(&rest, ' ', &status) && outcome_is_status(status, &class) &&
+	    read_verdict(verdict, class, &clarity)) {
 		struct str code = STR_INIT(OUTCOME_STATUS_MAX);
 
 		str_add_span(&code, status);
 		outcome_set(outcome, class, code.data, "%.*s", (int)rest.len, rest.data);
+		outcome->clarity = clarity;
 		str_free(&code);
 		return;
 	}

@@ -27,7 +27,8 @@ int recipient_list(struct drop *drop, struct keeper_list *list, struct recipient
 int recipient_put(struct str *out, const struct deliver_job *job, size_t n);
 /* Reads it, and the message: from standard input.  NULL with error. */
 struct deliver_job *recipient_read(int fd, struct str *error);
-/* The process itself: 0, having said "K status text", Z or X. */
+extern const char *const recipient_marks[];	/* by enum outcome_clarity: what may stand behind the letter */
+/* The process itself: 0, having said "K status text", Z or X; "Z? status text" where it may be there all the same, "Z-" where it is known not to be. */
 int recipient_run(void *context);
 
 #endif

@@ -167,5 +167,5 @@ int recipient_run(void *arg)
 	if (job)
 		deliver(context, job, &outcome, &error);
 	str_free(&error);
-	return dprintf(STDOUT_FILENO, "%c %s %s\n", (char)outcome.verdict, outcome.status, outcome.text) < 0;
+	return dprintf(STDOUT_FILENO, "%c%s %s %s\n", (char)outcome.verdict, recipient_marks[outcome.clarity], outcome.status, outcome.text) < 0;
 }

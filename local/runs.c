@@ -59,6 +59,17 @@ static void settle(struct deliver_job *job, size_t n, const struct outcome *outc
 		job->result = *outcome;
 }
 
+/* Each process has a time after which it is ended, so that all of them have one, those too whose turn has not come. */
+static void say_alive(void *arg)
+{
+	struct runs *runs = arg;
+
+	for (const struct run_job *job = runs->first; job; job = job->next)
+		deliver_alive(job->job);
+	if (runs->first)
+		(void)loop_timer_set(runs->host->loop, &runs->alive, loop_now(runs->host->loop) + RUNS_ALIVE);
+}
+
 static void start_more(struct runs *runs);
 
 static void finish_job(struct runs *runs, struct run_job *done)
@@ -187,6 +198,8 @@ void runs_deliver(void *state, struct deliver_job **jobs, size_t count)
 		runs->last = &job->next;
 	}
 	start_more(runs);
+	if (!loop_timer_is_set(&runs->alive))
+		say_alive(runs);
 }
 
 /* The keeper was stopped before, so that no callback comes from here on. */
@@ -195,6 +208,7 @@ void runs_close(void *state)
 	struct runs *runs = state;
 
 	runs->closing = true;
+	loop_timer_clear(runs->host->loop, &runs->alive);
 	for (struct run *next, *run = runs->running; run; run = next) {
 		next = run->next;
 		process_free(run->process);
@@ -214,6 +228,7 @@ void *runs_open(const struct drop_host *host, const struct runs_ops *ops)
 	if (runs) {
 		*runs = (struct runs){ .host = host, .ops = ops };
 		runs->last = &runs->first;
+		loop_timer_init(&runs->alive, say_alive, runs);
 	}
 	return runs;
 }

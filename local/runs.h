@@ -7,6 +7,7 @@
 #include "process.h"
 
 #define RUNS_MAX 64			/* processes of all drops of a kind at once */
+#define RUNS_ALIVE CLOCK_SECOND		/* between looks at who wants to hear that they go on */
 #define ENVELOPE_BYTES (8U * 1024)
 
 struct runs;
@@ -26,6 +27,7 @@ struct runs {
 	struct run_job *first, **last;	/* in order of arrival */
 	struct run *running;
 	size_t count;
+	struct loop_timer alive;	/* while there are jobs */
 	bool closing;
 };
 

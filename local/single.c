@@ -131,6 +131,8 @@ static void publish(struct single *s, struct draft *draft)
 	draft->fd = -1;
 	placed = s->ops->place(draft->box, draft->job, s->temporary.data, s->host->name, &s->name);
 	if (placed < 0) {
+		/* a server of files may have done it all the same */
+		draft->job->missing = false;
 		fail(s, draft, errno);
 		return;
 	}
@@ -141,6 +143,17 @@ static void publish(struct single *s, struct draft *draft)
 static void sync_box(struct single_box *box)
 {
 	box->sync_error = box->dirty && fsync(box->fd) < 0 ? errno : 0;
+}
+
+/* It stands there all the same. */
+static void note_sync_error(struct draft *draft)
+{
+	bool there = draft->job->result.verdict == OUTCOME_DONE;
+
+	if (!draft->box->sync_error || !there)
+		return;
+	single_box_trouble(draft->job, draft->box->sync_error, draft->box);
+	draft->job->result.clarity = OUTCOME_UNCLEAR;
 }
 
 static void finish_box(const struct single *s, struct single_box *box)
@@ -191,8 +204,7 @@ static void commit(struct single *s)
 	for (size_t i = 0; i < s->box_count; i++)
 		sync_box(&s->boxes[i]);
 	for (size_t i = 0; i < s->count; i++)
-		if (s->drafts[i].box->sync_error && s->drafts[i].job->result.verdict == OUTCOME_DONE)
-			single_box_trouble(s->drafts[i].job, s->drafts[i].box->sync_error, s->drafts[i].box);
+		note_sync_error(&s->drafts[i]);
 	for (size_t i = 0; i < s->box_count; i++)
 		finish_box(s, &s->boxes[i]);
 	for (size_t i = 0; i < s->count; i++)
@@ -222,8 +234,10 @@ static enum work_next large_step(struct work *work)
 	struct deliver_job *job = draft->job;
 	int more = copy_more(&draft->copy);
 
-	if (more > 0)
+	if (more > 0) {
+		deliver_alive(job);
 		return WORK_AGAIN;
+	}
 	if (more < 0)
 		fail(s, draft, errno);
 	else if ((s->host->sync_fs ? syncfs(draft->fd) : fsync(draft->fd)) < 0)
@@ -231,9 +245,8 @@ static enum work_next large_step(struct work *work)
 	else
 		publish(s, draft);
 	sync_box(&large->box);
-	if (large->box.sync_error)
-		single_box_trouble(job, large->box.sync_error, &large->box);
-	else if (large->box.placed.len && s->ops->settle)
+	note_sync_error(draft);
+	if (!large->box.sync_error && large->box.placed.len && s->ops->settle)
 		s->ops->settle(&large->box);
 	end_large(large);
 	s->host->done(s->host->arg, job);

@@ -108,7 +108,21 @@ tail -n +4 "$d/large" > "$d/tail"
 for f in "$d/box/maildir/new/"*1763712345007000-* "$d/box/mh/inbox/12" "$d/box/raw" "$d/box/files/"*1763712345007000-* "$d/out/cat"; do
 	tail -c "$(wc -c < "$d/tail")" "$f" | cmp -s - "$d/tail"; ok $? "$(basename "$(dirname "$f")"): with all its bytes"
 done
-cp "$d/small" "$d/message"; options=''
+
+# Signs of life, where somebody wants them: with each step of what takes several, and while a wait has an end
+for drop in inbox mbox mh raw files; do
+	options='-f -t 0 -n 7100'; put $drop frank | sort | uniq -c | tr -s ' ' > "$d/lives"
+	like "$(tr '\n' ',' < "$d/lives")" '^ 1 K 0 2\.0\.0 [^,]*, ([2-9]|[0-9]{2,}) Y,$' "$drop: signs of life of a message of 30 MB"
+done
+cp "$d/small" "$d/message"; options='-t 0'
+is "$(put inbox frank | grep -c Y)" 0 "none of a small one"
+truncate -s 100M "$d/box/mboxo"; options='-u -t 0'
+[ "$(put mboxo frank | grep -c Y)" -ge 10 ]; ok $? "while a large mbox file is looked through"; rm "$d/box/mboxo"
+touch "$d/box/mbox.lock"; options='-u -t 1'; put mbox frank > /dev/null
+[ "$(grep -c '^Y' "$d/answer")" -ge 5 ]; ok $? "while somebody else has the file locked, for as long as that is waited for"
+is "$(tail -n 1 "$d/answer" | cut -c 1-9)" 'Z 0 4.2.0' "then it is later, and as unclear as it was"; rm "$d/box/mbox.lock"
+options='-t 1'; like "$(put prog slow | tr '\n' ,)" '^(Y,){1,3}Z 0 4\.3\.0 it took too long and was ended,$' "while a program runs, for as long as it may"
+options=''
 
 # Programs
 seq 0 99 > "$d/codes"; put prog $(seq 0 99) > "$d/codes.0"; put prog $(seq 100 199) > "$d/codes.1"; put prog $(seq 200 255) > "$d/codes.2"

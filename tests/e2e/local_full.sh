@@ -29,6 +29,7 @@ fill() {
 		grep -q '^K' "$d/answer" || break
 	done
 	like "$(cat "$d/answer")" "^Z 0 $no_room" "$2, $1: a message that has no room is told later"
+	is "$("$job" -u -n 999 "$d/local.ctrl" $1 root frank < "$d/message" | tail -n 1)" 'unclear=0' "one that is unclear was not found, and nothing is left of it: it is clear again"
 	is "$(whole $1)" '' "no part of it can be seen"
 	is "$(copies $1)" "$(grep -c '^K' "$d/answers")" "those before it are there"
 }

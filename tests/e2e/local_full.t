@@ -30,7 +30,12 @@ if command -v strace >/dev/null 2>&1 && strace -o /dev/null true 2>/dev/null; th
 					begin --sandbox=off	# the filter would kill at the call number that strace puts in place
 					strace -f -p $pid -o "$d/trace" -e "trace=$call" -e "inject=$call:error=$error:when=$n" 2>/dev/null & tracer=$!
 					wait_for 5 tracing
-					"$job" -f -n $((tries + 5000)) "$d/local.ctrl" $kind root frank < "$d/message" > "$d/answer"
+					unclear=''; [ $((tries % 2)) = 0 ] || unclear=-u
+					"$job" $unclear -f -n $((tries + 5000)) "$d/local.ctrl" $kind root frank < "$d/message" > "$d/answer"
+					# what is said to be clear is not there; what is there and later is said to be unclear, or stays so
+					case $unclear,$(tail -n 1 "$d/answer"),$(copies $kind) in
+					*,K*,1 | *,unclear=0,0 | *,unclear=1,* | ,Z*,0 | -u,Z*,*) ;;
+					*) echo "$call $n $error: $unclear $(copies $kind): $(cat "$d/answer")" >> "$d/wrong" ;; esac
 					kill $pid; wait $pid 2>/dev/null; pid=''; wait $tracer 2>/dev/null
 					hit=$(grep -c INJECTED "$d/trace")
 					tries=$((tries + 1))

@@ -2,9 +2,9 @@
 /*
  * Hands jobs to a deliverer (deaddrop-control(7), NAME.ctrl) as send does, and prints its answers, one a line: "K n status text".
  *
- *   local_job [-u] [-f] [-n KEY] [-a ARRIVAL] [-c COUNT] [-o ORIGINAL] SOCKET DROP SENDER RECIPIENT... < MESSAGE
+ *   local_job [-u] [-f] [-t SECONDS] [-n KEY] [-a ARRIVAL] [-c COUNT] [-o ORIGINAL] SOCKET DROP SENDER RECIPIENT... < MESSAGE
  *
- * -u: the attempt is unclear; -f: the message goes as a descriptor; -n: the key's number (default: of this process); -c: that many
+ * -u: the attempt is unclear; -t: who waits takes a deliverer for dead after that time (signs of life are printed as "Y"); -f: the message goes as a descriptor; -n: the key's number (default: of this process); -c: that many
  * jobs at once, with keys that count up.
  * Exit status: 0 if every answer is K, 1 if not, 2 if the connection ended before all were there.
  */
@@ -25,6 +25,7 @@ struct request {
 	unsigned long long number, arrival;
 	unsigned count;
 	int unclear, file;
+	const char *timeout;
 	struct str message;
 };
 
@@ -114,6 +115,10 @@ static void put_job(int fd, const struct request *r, unsigned n)
 	say_text(fd, 'A', attribute);
 	if (r->unclear)
 		say_text(fd, 'A', "unclear=1");
+	if (r->timeout) {
+		snprintf(attribute, sizeof attribute, "timeout=%s", r->timeout);
+		say_text(fd, 'A', attribute);
+	}
 	for (char **at = r->recipients; *at; at++) {
 		say_text(fd, 'R', *at);
 		if (r->original) {
@@ -137,7 +142,9 @@ static int hear(int fd, size_t answers)
 		ssize_t got;
 
 		while (answers && frame_take(in.data, in.len, &frame, &used) == FRAME_WHOLE) {
-			if (frame.type != 'H') {
+			if (frame.type == 'Y') {
+				puts("Y");
+			} else if (frame.type != 'H') {
 				const char *blank = memchr(frame.value.data, ' ', frame.value.len);
 				size_t skip = blank ? (size_t)(blank - frame.value.data) + 1 : 0;
 
@@ -168,7 +175,7 @@ int main(int argc, char **argv)
 	ssize_t got;
 	int option, fd;
 
-	while ((option = getopt(argc, argv, "ufn:a:c:o:")) >= 0) {
+	while ((option = getopt(argc, argv, "ufn:a:c:o:t:")) >= 0) {
 		if (option == 'u')
 			r.unclear = 1;
 		else if (option == 'f')
@@ -177,6 +184,8 @@ int main(int argc, char **argv)
 			r.number = strtoull(optarg, NULL, 10);
 		else if (option == 'a')
 			r.arrival = strtoull(optarg, NULL, 10);
+		else if (option == 't')
+			r.timeout = optarg;
 		else if (option == 'c')
 			r.count = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'o')
