@@ -11,6 +11,7 @@ cat > "$d/local.conf" <<-END
 	drop files   files   $box/files
 END
 { printf 'Received: by host with local\n id 1-1;\nSubject: one\n\n'; seq 1 40000; echo end; } > "$d/message"
+sed "s/ id 1-1;/ id 1-9;/; s/^Subject: one/Subject: another/" "$d/message" > "$d/another"
 printf 'Received: by host with local\n id 1-2;\nSubject: small\n\nx\nend\n' > "$d/small"
 visible() { case $1 in
 	maildir) find "$box/maildir/new" "$box/maildir/cur" -type f ;;
@@ -29,7 +30,7 @@ fill() {
 		grep -q '^K' "$d/answer" || break
 	done
 	like "$(cat "$d/answer")" "^Z 0 $no_room" "$2, $1: a message that has no room is told later"
-	is "$("$job" -u -n 999 "$d/local.ctrl" $1 root frank < "$d/message" | tail -n 1)" 'unclear=0' "one that is unclear was not found, and nothing is left of it: it is clear again"
+	is "$("$job" -u -n 999 "$d/local.ctrl" $1 root frank < "$d/another" | tail -n 1)" 'unclear=0' "one that is unclear was not found, and nothing is left of it: it is clear again"
 	is "$(whole $1)" '' "no part of it can be seen"
 	is "$(copies $1)" "$(grep -c '^K' "$d/answers")" "those before it are there"
 }
