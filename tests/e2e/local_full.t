@@ -57,9 +57,9 @@ if command -v strace >/dev/null 2>&1 && strace -o /dev/null true 2>/dev/null; th
 		done
 		is "$(cat "$d/wrong")" '' "$kind: EDQUOT and EIO at every call ($tries tries)"
 	done
-	# Some file systems refuse even to cut off when they are full: then the mailbox stays locked until it has been done
+	# Some file systems refuse even to cut off when they are full: then the mailbox stays locked until it has been done. The first is of the lock itself
 	begin --sandbox=off
-	strace -f -p $pid -o "$d/trace" -e inject=pwrite64:error=EDQUOT:when=4+ -e inject=ftruncate:error=EDQUOT 2>/dev/null & tracer=$!
+	strace -f -p $pid -o "$d/trace" -e inject=pwrite64:error=EDQUOT:when=4+ -e inject=ftruncate:error=EDQUOT:when=2+ 2>/dev/null & tracer=$!
 	wait_for 5 tracing
 	like "$("$job" -n 8000 "$d/local.ctrl" mbox root frank < "$d/message")" '^Z 0 4\.2\.2' "mbox: what cannot be written whole and not be cut off is later"
 	[ -s "$d/box/mbox" ] && [ -e "$d/box/mbox.lock" ]; ok $? "and stays locked"
