@@ -122,9 +122,9 @@ static void publish(struct maildir *m, struct maildir_draft *draft)
 		done(m, draft, "already there: ");
 		discard(m, draft);
 	} else {
-		/* a server of files may have done it all the same */
+		/* a server of files may have done it all the same, but where there was no room */
+		draft->job->missing &= errno == ENOSPC || errno == EDQUOT;
 		trouble(draft->job, errno, "new");
-		draft->job->missing = false;
 		discard(m, draft);
 	}
 }

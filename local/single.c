@@ -131,8 +131,8 @@ static void publish(struct single *s, struct draft *draft)
 	draft->fd = -1;
 	placed = s->ops->place(draft->box, draft->job, s->temporary.data, s->host->name, &s->name);
 	if (placed < 0) {
-		/* a server of files may have done it all the same */
-		draft->job->missing = false;
+		/* a server of files may have done it all the same, but where there was no room */
+		draft->job->missing &= errno == ENOSPC || errno == EDQUOT;
 		fail(s, draft, errno);
 		return;
 	}
