@@ -261,6 +261,18 @@ match(void *arg, struct entry *e)
 		search->entry = e;
 }
 
+/* Whether the look at what was there at the start has yet to come to it.  One written since then is not among that. */
+static bool
+will_be_found(const struct send *s, struct id id)
+{
+	const struct deferred *d = &s->deferred;
+
+	for (size_t i = d->id_next; d->ids != NULL && i < d->id_count; i++)
+		if (id_equal(d->ids[i], id))
+			return true;
+	return false;
+}
+
 /* It waits for nothing any more.  It may have been there at the start, and may be in the table or not. */
 static int
 release(struct send *s, struct id id)
@@ -270,7 +282,7 @@ release(struct send *s, struct id id)
 	if (bounce_file_release(s, id) < 0)
 		return -1;
 	table_each(&s->table, match, &search);
-	if (search.entry == NULL && s->deferred.ids == NULL)
+	if (search.entry == NULL && !will_be_found(s, id))
 		deferred_enter(s, id);
 	else if (search.entry != NULL && (search.entry->flags & ENTRY_FLYING) == 0)
 		deferred_schedule(s, search.entry, 0);

@@ -162,9 +162,13 @@ earlier_write(struct send *s)
 void
 earlier_note(struct send *s, struct mail *m)
 {
-	for (size_t i = 0; i < m->count; i++)
-		if (m->targets[i].unclear && !m->targets[i].noted)
-			outcomes_note_lost(s, m, &m->targets[i]);
+	for (size_t i = 0; i < m->count; i++) {
+		struct target *t = &m->targets[i];
+
+		/* A notification that is held as a whole was never handed out; a line of its target's would outlast its release. */
+		if (t->unclear && !t->noted && t->state != TARGET_HELD)
+			outcomes_note_lost(s, m, t);
+	}
 }
 
 /* Whether something that an earlier process may have handed out has not been looked at. */

@@ -209,6 +209,20 @@ class Chain:
         p.communicate(message_of(n))
         return p.returncode == 0
 
+    def tell(self, name):
+        """What the spool and the log know of what was left there."""
+        about = os.path.basename(name).split('.')[0]
+        if about.endswith('-b'):
+            about = about[:-2]
+        try:
+            with open(os.path.join(self.spool, name), 'rb') as f:
+                lines = [line.decode(errors='replace') for line in f.read().split(b'\n') if line.startswith(b'%o ')]
+            with open(self.log, errors='replace') as f:
+                lines += [line for line in f.read().split('\n') if about + ' ' in line or about + '-b ' in line]
+        except OSError as e:
+            lines = [str(e)]
+        return '\n    '.join([name] + lines)
+
     def left(self):
         """What waits in the spool.  An empty journal file, or one of NULs, is queue's stock and no message."""
         left = []
@@ -388,7 +402,7 @@ def recover(root, run_directory, accepted, recording=None):
         if recording:
             recording.mark(new)
         if not wait_for(30, lambda: not chain.left()):
-            faults.append('left in the spool: ' + ' '.join(chain.left()[:10]))
+            faults += ['left in the spool: ' + chain.tell(name) for name in chain.left()[:10]]
         for stage, process in chain.stages.items():
             if process.poll() is not None:
                 faults.append('%s ended with %d' % (stage, process.returncode))

@@ -4,7 +4,7 @@
 import glob, os, smtplib, ssl, sys
 
 PACKAGES = ('swaks msmtp s-nail git-email libio-socket-ssl-perl libauthen-sasl-perl libphp-phpmailer php-cli libjakarta-mail-java ecj default-jre-headless '
-            'node-nodemailer curl postfix').split()
+            'nodejs node-nodemailer curl postfix').split()
 here = os.path.dirname(os.path.abspath(__file__))
 if not os.environ.get('DEADDROP_INSIDE'):
     peers = os.path.dirname(here) + '/peers'
