@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "bounce_file.h"
@@ -40,13 +39,6 @@ take_allowance(struct send *s)
 		    (unsigned long long)limit);
 	b->alarmed = true;
 	return false;
-}
-
-static struct id
-notification(struct id id)
-{
-	id.index |= ID_BOUNCE;
-	return id;
 }
 
 /* The lines so far, on the disk: a notification must not be there before the failure that it tells of. */
@@ -186,7 +178,7 @@ log_told(struct send *s, struct id about, struct id id, struct span sender, size
 static int
 tell(struct send *s, struct mail *m, const struct source *source, struct bounce_list *list)
 {
-	struct id id = notification(m->id);
+	struct id id = bounce_id(m->id);
 	char name[ID_TEXT_MAX];
 
 	id_text(id, name);
@@ -245,94 +237,6 @@ bounce_settle(struct send *s, struct mail *m)
 	result = settle(s, m, &file);
 	deferred_file_close(&file);
 	return result;
-}
-
-struct search {
-	struct id id;
-	struct entry *entry;
-};
-
-static void
-match(void *arg, struct entry *e)
-{
-	struct search *search = arg;
-
-	if (e->place == ENTRY_DEFERRED && e->index == search->id.index && id_equal(table_id(e), search->id))
-		search->entry = e;
-}
-
-/* Whether the look at what was there at the start has yet to come to it.  One written since then is not among that. */
-static bool
-will_be_found(const struct send *s, struct id id)
-{
-	const struct deferred *d = &s->deferred;
-
-	for (size_t i = d->id_next; d->ids != NULL && i < d->id_count; i++)
-		if (id_equal(d->ids[i], id))
-			return true;
-	return false;
-}
-
-/* It waits for nothing any more.  It may have been there at the start, and may be in the table or not. */
-static int
-release(struct send *s, struct id id)
-{
-	struct search search = { id, NULL };
-
-	if (bounce_file_release(s, id) < 0)
-		return -1;
-	table_each(&s->table, match, &search);
-	if (search.entry == NULL && !will_be_found(s, id))
-		deferred_enter(s, id);
-	else if (search.entry != NULL && (search.entry->flags & ENTRY_FLYING) == 0)
-		deferred_schedule(s, search.entry, 0);
-	return 0;
-}
-
-static void
-again(void *arg)
-{
-	struct send *s = arg;
-	struct bounces *b = &s->bounces;
-	size_t left = 0;
-
-	for (size_t i = 0; i < b->unreleased_count; i++)
-		if (release(s, b->unreleased[i]) < 0 && errno != ENOENT)
-			b->unreleased[left++] = b->unreleased[i];
-	b->unreleased_count = left;
-	if (left > 0)
-		loop_timer_set(s->loop, &b->again, loop_now(s->loop) + CLOCK_SECOND);
-}
-
-void
-bounces_init(struct send *s)
-{
-	loop_timer_init(&s->bounces.again, again, s);
-}
-
-void
-bounces_free(struct send *s)
-{
-	if (loop_timer_is_set(&s->bounces.again))
-		loop_timer_clear(s->loop, &s->bounces.again);
-	free(s->bounces.unreleased);
-}
-
-void
-bounce_release(struct send *s, struct mail *m)
-{
-	struct bounces *b = &s->bounces;
-	struct id id = notification(m->id), *all;
-
-	if (m->told == MAIL_UNTOLD || release(s, id) == 0)
-		return;
-	log_errno(s->log, "release a notification");
-	all = realloc(b->unreleased, (b->unreleased_count + 1) * sizeof(*all));
-	if (all == NULL)
-		return;		/* the next start finds it */
-	b->unreleased = all;
-	all[b->unreleased_count++] = id;
-	loop_timer_set(s->loop, &b->again, loop_now(s->loop) + CLOCK_SECOND);
 }
 
 bool

@@ -16,4 +16,6 @@ int bounce_file_write(struct send *s, const struct bounce_report *report, uid_t 
 /* Notes that it waits for nothing any more.  0 or -1 with errno. */
 int bounce_file_release(struct send *s, struct id id);
 
+struct id bounce_id(struct id about);	/* the id of the notification about a message (bounce_release.c) */
+
 #endif
