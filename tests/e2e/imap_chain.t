@@ -56,7 +56,9 @@ for round in 1 2 3 4; do
 	case $round in
 	1 | 3) imap_kill KILL ;;
 	2) pgrep -f '^dovecot/imap$' -P "$dovecot_pid" | while read -r p; do kill -9 "$p"; done ;;
-	4) kill -9 $(pgrep -P "$dovecot_pid") "$dovecot_pid"; wait "$dovecot_pid" 2>/dev/null; dovecot_start ;;
+	4)	# the master first, or it starts a new child that keeps the port
+		kill -9 "$dovecot_pid" $(pgrep -P "$dovecot_pid"); wait "$dovecot_pid" 2>/dev/null
+		for try in 1 2 3 4 5; do dovecot_start && break; sleep 1; done ;;
 	esac
 done
 wait $many_pid
