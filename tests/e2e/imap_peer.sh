@@ -54,7 +54,8 @@ peer_broken() {
 	"$@"
 	wait $jobs_pid
 	like "$(cat "$scratch/out")" "^K=$peer_many\$" "the server's process killed in mid-append: all done"
-	like "$(grep -c "imap: account name=$broken_drop" "$scratch/log")" "^[12]\$" "its connection broke"
+	broken=$(grep -c "imap: account name=$broken_drop" "$scratch/log")
+	if [ "$broken" = 0 ]; then skip "all was stored before the server's process was killed"; else like "$broken" "^[12]\$" "its connection broke"; fi
 	once "$broken_box" $peer_many "each message exactly once"
 }
 # peer_import NAME-OF-DROP MAILBOX WIRE: a Maildir, killed once, run again; bytes, flags and dates
@@ -63,7 +64,8 @@ peer_import() {
 	: > "$scratch/err"
 	"$imap_bin" --config "$scratch/imap.conf" --account "$1" --import "$scratch/Maildir" --mailbox "$2" -vv > "$scratch/out" 2> "$scratch/err" < /dev/null &
 	import_pid=$!
-	begun() { [ "$(grep -c '(the message)' "$scratch/err")" -ge $((peer_many * 2)) ] || ! kill -0 $import_pid; }
+	# some were answered: a group that is not is stored by no server
+	begun() { { [ "$(grep -c '(the message)' "$scratch/err")" -ge $((peer_many * 2)) ] && grep -q APPENDUID "$scratch/err"; } || ! kill -0 $import_pid; }
 	wait_for 40 begun
 	kill -9 $import_pid; is $? 0 "an import is killed in mid-upload"
 	wait $import_pid 2>/dev/null
