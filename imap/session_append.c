@@ -271,7 +271,7 @@ static bool begin_flight(struct session *s, struct item *first)
 	s->flight_count++;
 	s->item_count += flight->count;
 	s->writing = flight;
-	s->begun_at = clock_boot();
+	s->held_since = 0;
 	s->waiting_for = "the answer to APPEND";
 	s->patience = s->account->timeout;
 	s->since = loop_now(s->host->loop);
@@ -282,16 +282,24 @@ static bool begin_flight(struct session *s, struct item *first)
 }
 
 /*
- * Two commands keep the line busy: behind them it pays to let a group grow, for the server makes each command durable by itself.  Not for long, for what waits may be the last.
+ * Two commands keep the line busy: behind them it pays to let a group grow, for a server that makes each command durable by itself looks through the mailbox at each.
+ * Not for long, for what waits may be the last; and the less is under way, the smaller a group is worth waiting for.
  */
 static bool may_grow(struct session *s, const struct item *item)
 {
-	uint64_t until = s->begun_at + SESSION_HOLD;
+	size_t enough = s->item_count < SESSION_GROUP_MAX ? SESSION_GROUP_MAX / 2 : SESSION_GROUP_MAX;
+	bool busy = s->flight_count > 1 || s->item_count >= SESSION_GROUP_MAX / 2;
+	uint64_t now;
 
-	if (s->flight_count < 2 || !(s->capabilities & SESSION_MULTIAPPEND) || !fits_group(s, item, item) || group_size(s, item) >= SESSION_GROUP_MAX / 2 || item->together || clock_boot() >= until)
+	if (!busy || !(s->capabilities & SESSION_MULTIAPPEND) || !fits_group(s, item, item) || item->together || group_size(s, item) >= enough)
+		return false;
+	now = clock_boot();
+	if (!s->held_since)
+		s->held_since = now;
+	if (now >= s->held_since + SESSION_HOLD)
 		return false;
 	if (!loop_timer_is_set(&s->hold))
-		loop_timer_set(s->host->loop, &s->hold, until);
+		loop_timer_set(s->host->loop, &s->hold, s->held_since + SESSION_HOLD);
 	return true;
 }
 

@@ -17,14 +17,14 @@
 #define SESSION_OUTPUT_MAX (256U * 1024)
 #define SESSION_FLIGHTS_MAX 64			/* commands that are not answered */
 #define SESSION_ITEMS_MAX 1024			/* items under way: what a fast server stores in the time that its answers take */
-#define SESSION_GROUP_MAX 256			/* items in one MULTIAPPEND … */
+#define SESSION_GROUP_MAX 512			/* items in one MULTIAPPEND … */
 #define SESSION_GROUP_BYTES (2U * 1024 * 1024)	/* … and their bytes */
 #define SESSION_GROUP_SPLIT 16			/* a group that is refused is tried again in that many parts */
 #define SESSION_GROUP_LEAST 4			/* fewer are sent one by one */
 #define SESSION_LITERAL_PLUS_MAX (4U * 1024 * 1024)	/* beyond, it is worth asking before sending */
 #define SESSION_BREAKS_MAX 1			/* connections that a message may break before it is put off */
 
-#define SESSION_HOLD (5000U)			/* microseconds that a small group may wait to grow, behind others */
+#define SESSION_HOLD (10000U)			/* microseconds that a small group may wait to grow, behind others */
 #define SESSION_CONNECT_WAIT (30 * CLOCK_SECOND)
 #define SESSION_GREETING_WAIT (60 * CLOCK_SECOND)
 #define SESSION_COMMAND_WAIT (60 * CLOCK_SECOND)
@@ -97,7 +97,7 @@ struct session {
 	struct session_flight *flights, **flights_end;
 	size_t flight_count, item_count;
 	struct loop_timer hold;		/* until a group that may grow goes as it is */
-	uint64_t begun_at;		/* when the last flight began */
+	uint64_t held_since;		/* when what waits began to wait for that; 0: it does not */
 	struct session_flight *writing;	/* whose bytes are being sent, or wait for "+" */
 	struct item *writing_item;
 	bool wait_plus;
