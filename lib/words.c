@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base64.h"
+
 /* Length of the well-formed character at text, 0 if there is none. */
 static size_t character(struct span text)
 {
@@ -72,24 +74,6 @@ static int put_q(struct str *out, struct span text)
 	return 0;
 }
 
-static int put_b(struct str *out, struct span text)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (; text.len > 0; text = span_skip(text, 3)) {
-		unsigned long bits = 0;
-		char four[4];
-
-		for (size_t i = 0; i < 3; i++)
-			bits = bits << 8 | (i < text.len ? (unsigned char)text.data[i] : 0U);
-		for (size_t i = 0; i < 4; i++)
-			four[i] = i <= text.len ? digits[bits >> (18 - 6 * i) & 63] : '=';
-		if (str_append(out, four, 4) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 struct coding {
 	const char *head;
 	size_t (*length)(struct span text);
@@ -97,8 +81,8 @@ struct coding {
 };
 
 static const struct coding codings[2][2] = {		/* [known charset] */
-	{ { "=?unknown-8bit?Q?", q_length, put_q }, { "=?unknown-8bit?B?", b_length, put_b } },
-	{ { "=?utf-8?Q?", q_length, put_q }, { "=?utf-8?B?", b_length, put_b } },
+	{ { "=?unknown-8bit?Q?", q_length, put_q }, { "=?unknown-8bit?B?", b_length, base64_encode } },
+	{ { "=?utf-8?Q?", q_length, put_q }, { "=?utf-8?B?", b_length, base64_encode } },
 };
 
 /* How much of text fits into one word. */
