@@ -4,12 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "read_at.h"
 #include "text.h"
 
 #define KEEP (1024U * 1024)		/* memory that is kept from file to file */
-#define CHUNK 65536U
 
 struct spool_lines_noted {
 	struct outcome_line line;
@@ -52,27 +51,6 @@ static void *grown(void *array, size_t count, size_t *room, size_t size)
 	return array;
 }
 
-static int read_rest(struct str *text, int fd, off_t offset)
-{
-	for (;;) {
-		ssize_t n;
-
-		if (str_reserve(text, CHUNK) < 0) {
-			if (errno == EMSGSIZE)
-				errno = EFBIG;
-			return -1;
-		}
-		n = pread(fd, text->data + text->len, CHUNK, offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return (int)n;
-		text->len += (size_t)n;
-		text->data[text->len] = '\0';
-		offset += n;
-	}
-}
-
 static int compare_places(const void *a, const void *b)
 {
 	const struct spool_lines_place *x = a, *y = b;
@@ -88,8 +66,10 @@ int spool_lines_load(struct spool_lines *lines, int fd, off_t offset, struct spa
 	int result;
 
 	spool_lines_clear(lines);
-	if (read_rest(&lines->text, fd, offset) < 0)
+	if (read_rest(&lines->text, fd, (uint64_t)offset) < 0) {
+		errno = errno == EMSGSIZE ? EFBIG : errno;
 		return -1;
+	}
 	rest = str_span(&lines->text);
 	for (;;) {
 		struct outcome_line line;

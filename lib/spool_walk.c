@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "read_at.h"
 #include "spool.h"
 #include "spool_lines.h"
 
@@ -162,21 +163,7 @@ static int fill(struct spool_walk *walk, off_t offset, size_t need)
 		need = WINDOW;
 	str_cut(&walk->window, 0);
 	walk->window_at = offset;
-	if (str_reserve(&walk->window, need) < 0)
-		return -1;
-	while (walk->window.len < need) {
-		ssize_t n = pread(walk->fd, walk->window.data + walk->window.len, need - walk->window.len, offset + (off_t)walk->window.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		walk->window.len += (size_t)n;
-		walk->window.data[walk->window.len] = '\0';
-	}
-	return 0;
+	return read_at(&walk->window, walk->fd, (uint64_t)offset, need);
 }
 
 static struct span window_from(const struct spool_walk *walk, off_t offset)

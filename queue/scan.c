@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "crc32c.h"
+#include "read_at.h"
 #include "record.h"
 
 #define WINDOW (128U * 1024)
@@ -86,20 +87,7 @@ static int look_at(struct file *file, uint64_t at, size_t least)
 	size_t want = least > WINDOW ? least : WINDOW;
 
 	str_cut(window, 0);
-	if (str_reserve(window, want))
-		return -1;
-	while (window->len < least) {
-		ssize_t n = pread(file->fd, window->data + window->len, want - window->len, (off_t)(at + window->len));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (!n)
-			break;
-		window->len += (size_t)n;
-	}
-	return 0;
+	return read_at(window, file->fd, at, want);
 }
 
 static int body_is_right(struct file *file, uint64_t at, const struct record *record, bool *right)

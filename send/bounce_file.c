@@ -9,6 +9,7 @@
 #include "crc32c.h"
 #include "message.h"
 #include "place.h"
+#include "read_at.h"
 #include "send.h"
 
 #define FILE_MAX (64U * 1024 * 1024)
@@ -16,26 +17,14 @@
 static int
 read_all(const struct source *source, struct str *out)
 {
-	size_t left = (size_t)source->record.body_len;
-	uint64_t at = source->body_offset;
+	size_t whole = (size_t)source->record.body_len;
 
-	if (str_reserve(out, left) < 0)
+	if (read_at(out, source->fd, source->body_offset, whole) < 0)
 		return -1;
-	while (left > 0) {
-		ssize_t n = pread(source->fd, out->data + out->len, left, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = EIO;
-		if (n <= 0)
-			return -1;
-		out->len += (size_t)n;
-		at += (uint64_t)n;
-		left -= (size_t)n;
-	}
-	out->data[out->len] = '\0';
-	return 0;
+	if (out->len == whole)
+		return 0;
+	errno = EIO;
+	return -1;
 }
 
 int

@@ -9,6 +9,7 @@
 #include "crc32c.h"
 #include "deferred_file.h"
 #include "place.h"
+#include "read_at.h"
 #include "send.h"
 
 #define LINES_MAX (256U * 1024 * 1024)
@@ -60,20 +61,8 @@ read_lines(struct deferred_file *file, uint64_t at, uint64_t size, struct span v
 		file->lines.len = (size_t)len;
 		return 0;
 	}
-	if (len > LINES_MAX || str_reserve(&file->text, (size_t)len) < 0)
+	if (len > LINES_MAX || read_at(&file->text, file->fd, at, (size_t)len) < 0)
 		return -1;
-	while (file->text.len < len) {
-		ssize_t n = pread(file->fd, file->text.data + file->text.len, (size_t)len - file->text.len, (off_t)(at + file->text.len));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		file->text.len += (size_t)n;
-	}
-	file->text.data[file->text.len] = '\0';
 	file->lines = str_span(&file->text);
 	return 0;
 }

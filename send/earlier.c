@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "copy.h"
 #include "crc32c.h"
+#include "read_at.h"
 #include "send.h"
 
 #define PASS_MOST (60 * CLOCK_SECOND)	/* a file that cannot be read must not hold up all mail for ever */
@@ -48,17 +49,13 @@ static int
 read_file(int dir, struct str *text)
 {
 	int fd = openat(dir, "config", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), saved;
-	ssize_t n = -1;
+	int result = fd < 0 ? -1 : read_rest(text, fd, 0);
 
-	while (fd >= 0 && (n = str_reserve(text, 65536) < 0 ? -1 : pread(fd, text->data + text->len, 65536, (off_t)text->len)) > 0) {
-		text->len += (size_t)n;
-		text->data[text->len] = '\0';
-	}
 	saved = errno;
 	if (fd >= 0)
 		close(fd);
 	errno = saved;
-	return n < 0 ? -1 : 0;
+	return result;
 }
 
 /* "%c CRC\n", and the inputs. */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "outcome.h"
+#include "read_at.h"
 #include "replay.h"
 
 #define TEXT_MAX (1024U * 1024 * 1024)
-#define PIECE (256U * 1024)
 
 void
 replay_init(struct replay *r)
@@ -72,21 +71,8 @@ replay_index(struct replay *r, struct span file)
 int
 replay_load(struct replay *r, int fd, struct span file)
 {
-	for (;;) {
-		ssize_t n;
-
-		if (str_reserve(&r->text, PIECE) < 0)
-			return -1;
-		n = pread(fd, r->text.data + r->text.len, PIECE, (off_t)r->text.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		r->text.len += (size_t)n;
-		r->text.data[r->text.len] = '\0';
-	}
+	if (read_rest(&r->text, fd, 0) < 0)
+		return -1;
 	return replay_index(r, file);
 }
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <errno.h>
-#include <unistd.h>
-
+#include "read_at.h"
 #include "record.h"
 #include "window.h"
 
@@ -31,21 +29,7 @@ fill(struct window *w, int fd, uint64_t offset, size_t size)
 	str_cut(&w->bytes, 0);
 	if (w->bytes.cap > 2 * WINDOW_BYTES && size <= WINDOW_BYTES)
 		str_free(&w->bytes);
-	if (str_reserve(&w->bytes, size) < 0)
-		return -1;
-	while (w->bytes.len < size) {
-		ssize_t n = pread(fd, w->bytes.data + w->bytes.len, size - w->bytes.len, (off_t)(offset + w->bytes.len));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		w->bytes.len += (size_t)n;
-	}
-	w->bytes.data[w->bytes.len] = '\0';
-	return 0;
+	return read_at(&w->bytes, fd, offset, size);
 }
 
 int
