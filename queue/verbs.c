@@ -117,6 +117,7 @@ static const struct {
 } attributes[] = {
 	{ "body", false, true }, { "smtputf8", false, true }, { "ret", false, true }, { "envid", false, true },
 	{ "client", true, true }, { "helo", true, true }, { "proto", true, true }, { "tls", true, true }, { "auth", true, true },
+	{ "groups", true, true },
 	{ "received", true, false },
 };
 

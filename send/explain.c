@@ -183,6 +183,8 @@ explain_run(const struct explain *explain, const struct plan *plan, struct str *
 
 	if (explain->client != NULL)
 		str_printf(&attributes, "attr client %s\n", explain->client);
+	if (explain->client_groups != NULL)
+		str_printf(&attributes, "attr groups %s\n", explain->client_groups);
 	if (explain->auth != NULL)
 		str_printf(&attributes, "attr auth %s\n", explain->auth);
 	record.attributes = str_span(&attributes);

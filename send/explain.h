@@ -9,7 +9,7 @@ struct explain {
 	const char **addresses;
 	size_t count;
 	const char *sender;		/* what a submission would have: NULL or "" */
-	const char *origin, *client, *auth;
+	const char *origin, *client, *client_groups, *auth;
 	uint64_t uid;
 	bool wanted;
 };

@@ -58,7 +58,7 @@ take_conditions(struct route *r, struct inputs *inputs, const struct conf_node *
 			continue;
 		}
 		if (kind == NULL)
-			return conf_error(node, error, "expected all, rcpt, sender, header, size, origin, uid, group, client, auth, except or to, not \"%s\"",
+			return conf_error(node, error, "expected all, rcpt, sender, header, size, origin, uid, group, client, client-group, auth, except or to, not \"%s\"",
 			    node->words[*n].text);
 		cond = realloc(r->conds, (r->cond_count + 1) * sizeof(*cond));
 		if (cond == NULL)

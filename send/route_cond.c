@@ -301,6 +301,17 @@ take_client(struct route_cond *cond, const struct conf_node *node, size_t *n, st
 	return 0;
 }
 
+/* "NAME [ADDRESS]" where the client's name was confirmed. */
+static struct span
+client_address(const struct route_subject *subject)
+{
+	struct span rest = record_attribute(subject->query->record->attributes, "client"), word = rest;
+
+	while (span_word(&rest, ' ', &word))
+		;
+	return word;
+}
+
 static int
 match_client(const struct route_cond *cond, struct route_subject *subject)
 {
@@ -308,9 +319,21 @@ match_client(const struct route_cond *cond, struct route_subject *subject)
 	unsigned whole = cond->bits / 8, left = cond->bits % 8;
 	bool old;
 
-	if (!parse_address(record_attribute(subject->query->record->attributes, "client"), net, &old) || memcmp(net, cond->net, whole) != 0)
+	if (!parse_address(client_address(subject), net, &old) || memcmp(net, cond->net, whole) != 0)
 		return 0;
 	return left == 0 || ((net[whole] ^ cond->net[whole]) >> (8 - left)) == 0;
+}
+
+/* The groups of smtpd's configuration that the client was in. */
+static int
+match_client_group(const struct route_cond *cond, struct route_subject *subject)
+{
+	struct span rest = record_attribute(subject->query->record->attributes, "groups"), name;
+	int result = 0;
+
+	while (result == 0 && span_word(&rest, ' ', &name))
+		result = match_pattern(cond, subject, name);
+	return result;
 }
 
 static int
@@ -337,6 +360,7 @@ static const struct route_kind kinds[] = {
 	{ "uid", take_uid, match_uid },
 	{ "group", take_group, match_uid },
 	{ "client", take_client, match_client },
+	{ "client-group", take_pattern, match_client_group },
 	{ "auth", take_pattern, match_auth },
 };
 

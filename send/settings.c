@@ -26,6 +26,7 @@ const struct stage_option settings_options[] = {
 	{ "origin", 0, "WORD", "the origin that --explain assumes: inject, smtpd (default: inject)" },
 	{ "uid", 0, "UID", "the submitter that --explain assumes (default: 0)" },
 	{ "client", 0, "ADDRESS", "the client that --explain assumes (default: none)" },
+	{ "client-group", 0, "NAME", "the client's group in smtpd.conf that --explain assumes; several with blanks between (default: none)" },
 	{ "auth", 0, "NAME", "the login that --explain assumes (default: none)" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -98,6 +99,13 @@ set_client(struct send *s, const char *value)
 }
 
 static int
+set_client_group(struct send *s, const char *value)
+{
+	s->explain.client_groups = value;
+	return 0;
+}
+
+static int
 set_auth(struct send *s, const char *value)
 {
 	s->explain.auth = value;
@@ -118,6 +126,7 @@ static const struct {
 	{ "origin", "a word", set_origin },
 	{ "uid", "a number", set_uid },
 	{ "client", "an address", set_client },
+	{ "client-group", "a name", set_client_group },
 	{ "auth", "a name", set_auth },
 };
 

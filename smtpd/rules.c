@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "rules.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "envelope.h"
 #include "regex.h"
+#include "text.h"
 
 #define LOOPBACK 1U			/* the bit of group 0 */
 
@@ -156,6 +159,14 @@ static int add_property(struct rules *rules, size_t group, const struct conf_nod
 	return 0;
 }
 
+static_assert(RULES_GROUPS * (RULES_NAME_MAX + 1) <= ENVELOPE_VALUE_MAX, "the names of all groups are one attribute of a message");
+
+/* They go to queue with each message, several of them in one line. */
+static bool is_name(struct span name)
+{
+	return name.len > 0 && text_is_clean(name, RULES_NAME_MAX) && !memchr(name.data, ' ', name.len);
+}
+
 int rules_group(void *arg, const struct conf_node *node, struct str *error)
 {
 	struct rules *rules = arg;
@@ -163,6 +174,8 @@ int rules_group(void *arg, const struct conf_node *node, struct str *error)
 
 	if (!group)
 		return conf_error(node, error, "loopback is what it is");
+	if (!is_name(span_of(node->words[1].text)))
+		return conf_error(node, error, "%s: expected a group's name of at most %d bytes, without blanks", node->words[1].raw, RULES_NAME_MAX);
 	if (group == RULES_GROUPS) {
 		if (rules->group_count == RULES_GROUPS)
 			return conf_error(node, error, "too many groups: %d is the most", RULES_GROUPS - 1);
@@ -217,6 +230,16 @@ uint32_t rules_groups(const struct rules *rules, const struct peer *peer)
 			if (has(p, peer))
 				mask |= UINT32_C(1) << i;
 	return mask;
+}
+
+int rules_group_names(const struct rules *rules, uint32_t groups, struct str *out)
+{
+	size_t start = out->len;
+
+	for (size_t i = 0; i < rules->group_count; i++)
+		if ((groups & UINT32_C(1) << i) && ((out->len > start && str_add_char(out, ' ')) || str_add(out, rules->groups[i].name)))
+			return -1;
+	return 0;
 }
 
 /* ---- rules ---- */

@@ -9,6 +9,7 @@
 
 #define RULES_GROUPS 32			/* group 0 is loopback */
 #define RULES_TEXT_MAX 300
+#define RULES_NAME_MAX 30		/* bytes of a group's name: those of all groups, with blanks between, fit an attribute */
 
 struct rules;
 
@@ -27,6 +28,7 @@ int rules_rule(void *arg, const struct conf_node *node, struct str *error);
 int rules_mask(const struct rules *rules, const struct conf_node *node, size_t from, uint32_t *mask, struct str *error);
 bool rules_need_names(const struct rules *rules);		/* a group asks for a host's name */
 uint32_t rules_groups(const struct rules *rules, const struct peer *peer);
+int rules_group_names(const struct rules *rules, uint32_t groups, struct str *out);	/* appends them with a blank between.  0 or -1 */
 /* Leaves the answer as it is (yes) or says no.  Returns the line of the rule that decided, 0 for none. */
 unsigned rules_decide(const struct rules *rules, const struct rules_client *client, struct span recipient, struct engine_answer *answer);
 

@@ -184,12 +184,21 @@ static int put_client(struct session *s)
 	return result ? -1 : 0;
 }
 
+static int put_groups(struct session *s)
+{
+	struct str names = STR_INIT(ENVELOPE_VALUE_MAX);
+	int result = rules_group_names(s->server->config->rules, s->client.groups, &names) || put_attribute(s, "groups", str_span(&names));
+
+	str_free(&names);
+	return result ? -1 : 0;
+}
+
 static int put_envelope(struct session *s)
 {
 	const struct envelope *envelope = engine_envelope(s->engine);
 	struct span user = s->caller ? span_of(s->caller) : s->client.auth ? str_span(&s->login.user) : span_of("");
 
-	if (handover_put(s->mail, 'S', str_span(&envelope->sender)) || put_client(s)
+	if (handover_put(s->mail, 'S', str_span(&envelope->sender)) || put_client(s) || put_groups(s)
 	    || put_attribute(s, "helo", engine_helo(s->engine)) || put_attribute(s, "proto", span_of(engine_protocol(s->engine)))
 	    || put_attribute(s, "auth", user) || (s->server->config->hide && put_attribute(s, "received", span_of("hide"))))
 		return -1;

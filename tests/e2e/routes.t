@@ -75,6 +75,7 @@ route sender /^boss@/ except rcpt /^frank@/ to test:boss
 route size over 100K to test:large
 route uid 12345 to test:uid
 route client 192.0.2.0/24 to test:client
+route client-group google to test:group
 route rcpt chain to test:first else test:second after 2s
 route rcpt picky to test:picky
 route rcpt gone to discard
@@ -110,6 +111,9 @@ like "$(explain --sender boss@example.com frank@localhost < /dev/null)" 'test:in
 like "$(explain --uid 12345 joe < /dev/null)" 'test:uid' "by uid"
 like "$(explain --client 192.0.2.77 joe < /dev/null)" 'test:client' "by client"
 like "$(explain --client 192.0.3.77 joe < /dev/null)" 'test:inbox' "not by another"
+like "$(explain --client 'mx.example [192.0.2.77]' joe < /dev/null)" 'test:client' "by the address of one with a name"
+like "$(explain --client-group 'loopback google' joe < /dev/null)" 'send.conf:[0-9]+: route test:group' "by a group of smtpd's"
+like "$(explain --client-group googles joe < /dev/null)" 'test:inbox' "not by another's"
 like "$(head -c 200000 /dev/zero | tr '\0' x | explain joe)" 'test:large' "by size"
 printf 'Subject: =?utf-8?q?Backup_FAILED?=\n\n' > "$scratch/m"
 is "$(explain joe < "$scratch/m" | grep -c '^  to ')" 2 "by a decoded header field, and"
@@ -194,15 +198,31 @@ while b'K0123' not in got:
 EOP
 wait_for 10 grep -q '^K client' "$kept/jobs"; ok $? "by the client of what smtpd handed in"
 
-# The same by smtpd itself
-printf '%s\n' 'retry 1s until 1d' 'route client 192.0.2.0/24 to test:inbox' 'route client 127.0.0.0/8 origin smtpd to test:loopback' 'route all to test:inbox' > "$conf"; restart
+# The same by smtpd itself, and by the groups that its client is in; what inject claims of groups is not believed
+printf '%s\n' 'retry 1s until 1d' 'route client-group office rcpt grouped to test:grouped' 'route client-group /^(n).*r$/ to test:never' 'route client 192.0.2.0/24 to test:inbox' \
+	'route client 127.0.0.0/8 origin smtpd to test:loopback' 'route all to test:inbox' > "$conf"; restart
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-printf 'name mx.example\n' > "$scratch/smtpd.conf"
+printf '%s\n' 'name mx.example' 'group office net 127.0.0.0/8' 'group never net 192.0.2.0/24' > "$scratch/smtpd.conf"
 "$bin/deaddrop-smtpd" --config "$scratch/smtpd.conf" --out "$chain/trusted.ctrl" --port "$port" 2>> "$scratch/log/smtpd" < /dev/null & smtpd=$!
 wait_for 5 grep -q 'smtpd: start' "$scratch/log/smtpd"
 : > "$kept/jobs"
 python3 -c 'import smtplib, sys; smtplib.SMTP("127.0.0.1", int(sys.argv[1])).sendmail("a@b.example", ["joe@localhost"], "Subject: by smtpd\n\nx\n")' "$port"; is $? 0 "smtpd takes a message"
 wait_for 10 grep -q '^K loopback' "$kept/jobs"; ok $? "by the client that smtpd saw"; diag "$(cat "$kept/jobs")"
+python3 -c 'import smtplib, sys; smtplib.SMTP("127.0.0.1", int(sys.argv[1])).sendmail("a@b.example", ["grouped@localhost"], "Subject: by group\n\nx\n")' "$port"
+wait_for 10 grep -q '^K grouped' "$kept/jobs"; ok $? "by a group of smtpd.conf"; diag "$(cat "$kept/jobs")"
+: > "$kept/jobs"
+python3 - "$chain/queue.ctrl" > /dev/null <<'EOP'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+for f in ('Hinject 1', 'M' + 'fedcba9876543210' * 2, 'Sx@example.org', 'Agroups=office', 'Rgrouped', 'BSubject: o\n\n', 'E'):
+    s.sendall(b'%d:%s,' % (len(f), f.encode()))
+s.settimeout(5)
+got = b''
+while b'Kfedc' not in got:
+    got += s.recv(1000)
+EOP
+wait_for 10 grep -q '^K inbox' "$kept/jobs"; ok $? "not by what anybody claims"; diag "$(cat "$kept/jobs")"
 kill "$smtpd"; wait "$smtpd" 2>/dev/null
 
 # A deliverer gone mad

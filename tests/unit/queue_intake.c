@@ -496,6 +496,7 @@ static void attributes_need_trust(void **state)
 		put(&frames, 'A', "client=[192.0.2.1]");
 		put(&frames, 'A', "helo=there");
 		put(&frames, 'A', "proto=ESMTP");
+		put(&frames, 'A', "groups=google six");
 		put(&frames, 'A', "body=8BITMIME");
 		put(&frames, 'A', "body=again");
 		put(&frames, 'A', "unheard=of");
@@ -517,6 +518,8 @@ static void attributes_need_trust(void **state)
 	snprintf(command, sizeof command, "grep -c '^attr body 8BITMIME$' %s/all | grep -qx 2 && ! grep -q 'again\\|unheard' %s/all", run.dir, run.dir);
 	assert_int_equal(system(command), 0);
 	snprintf(command, sizeof command, "grep -c '^attr client' %s/all | grep -qx 1", run.dir);
+	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof command, "grep -c '^attr groups google six$' %s/all | grep -qx 1", run.dir);
 	assert_int_equal(system(command), 0);
 	snprintf(command, sizeof command, "grep -c '^Received: from there .\\[192.0.2.1\\]. by test.example with ESMTP id' %s/all | grep -qx 1", run.dir);
 	assert_int_equal(system(command), 0);

@@ -155,7 +155,7 @@ static void test_rules(void **state)
 	    "reject all 553 \"No one here by that name.\"\n";
 	struct peer google = peer_of("203.0.113.1", "mail-7.Google.com"), liar = peer_of("203.0.113.1", "google.com.example"), net = peer_of("192.0.2.9", "");
 	struct peer address = peer_of("198.51.100.3", ""), six = peer_of("2001:db8::1", ""), home = peer_of("127.0.0.1", "");
-	struct str error = STR_INIT(1000);
+	struct str error = STR_INIT(1000), names = STR_INIT(1000);
 	struct config config;
 
 	(void)state;
@@ -175,6 +175,15 @@ static void test_rules(void **state)
 	assert_int_equal(decide(&config, &liar, true, true, "both@example.org"), 250);
 	assert_int_equal(decide(&config, &liar, false, true, "slow@example.org"), 451);
 	assert_int_equal(decide(&config, &liar, false, true, "any@example.org"), 250);
+	assert_int_equal(rules_group_names(config.rules, rules_groups(config.rules, &net), &names), 0);
+	assert_string_equal(names.data, "google");
+	str_cut(&names, 0);
+	assert_int_equal(rules_group_names(config.rules, 1 | rules_groups(config.rules, &google) | rules_groups(config.rules, &six), &names), 0);
+	assert_string_equal(names.data, "loopback google six");
+	str_cut(&names, 0);
+	assert_int_equal(rules_group_names(config.rules, 0, &names), 0);
+	assert_int_equal(names.len, 0);
+	str_free(&names);
 	config_free(&config);
 	str_free(&error);
 }
@@ -227,7 +236,7 @@ static void test_mistakes(void **state)
 	static const char *const wrong[] = {
 		"frobnicate\n", "accept rcpt /(/\n", "accept rcpt\n", "accept everything\n", "accept all from nobody\n", "accept all 250 \"fine\"\n",
 		"reject all 250 \"fine\"\n", "reject all 550\n", "reject all 550 too many words\n", "group x host\n", "group x net 192.0.2.0/99\n",
-		"group loopback net 192.0.2.0/24\n", "group x colour red\n", "limit size\n", "limit size much\n", "limit speed 5\n", "limit timeout 0\n",
+		"group loopback net 192.0.2.0/24\n", "group x colour red\n", "group \"x y\" net ::/0\n", "group \"\" net ::/0\n", "group abcdefghijklmnopqrstuvwxyz12345 net ::/0\n", "limit size\n", "limit size much\n", "limit speed 5\n", "limit timeout 0\n",
 		"require luck\n", "bare-lf perhaps\n", "bare-lf normalise loopback\n", "tls certificate /nonexistent/a key /nonexistent/b\n", "auth /nonexistent/users\n",
 		"require tls\n", "require auth\n", "utf8 maybe\n", "received maybe\n", "debug everything\n", "listen 127.0.0.1 port 99999\n", "listen /x mode 9\n",
 		"accept rcpt /a/b/\n",
