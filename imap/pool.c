@@ -18,15 +18,17 @@
 #define BACKOFF_LOGIN (300 * CLOCK_SECOND)
 #define BACKOFF_MAX (900 * CLOCK_SECOND)
 #define LEAVE_WAIT (8 * CLOCK_SECOND)
+#define ALIVE CLOCK_SECOND			/* between looks at who wants to hear that it goes on */
 
 struct lane {				/* an account at work */
 	struct pool *pool;
 	const struct account *account;
 	struct pool_queue queue;	/* what waits */
 	struct session *sessions[SESSIONS_MAX];
-	size_t session_count;
+	size_t session_count, limit;	/* connections that there are, and may be */
 	struct loop_timer retry;
 	struct loop_timer settled;
+	struct loop_timer alive;
 	uint64_t unsettled;		/* until then the server may still be storing what is unclear: to look for it would be too early */
 	uint64_t until;			/* left alone until then */
 	struct outcome why;
@@ -222,7 +224,37 @@ static bool wants_session(struct lane *lane)
 {
 	if (!on_peek(lane) || loop_timer_is_set(&lane->retry) || loop_now(lane->pool->host->loop) < lane->until)
 		return false;
-	return !lane->session_count || (lane->session_count < lane->account->connections && lane->queue.count > lane->session_count * BACKLOG_PER_SESSION);
+	return !lane->session_count || (lane->session_count < lane->limit && lane->queue.count > lane->session_count * BACKLOG_PER_SESSION);
+}
+
+/* The limit is lower than it was: those beyond it finish what they have.  From the last, for who leaves at once is no longer there. */
+static void shed(struct lane *lane)
+{
+	for (size_t i = lane->session_count; i-- > lane->limit;)
+		session_leave(lane->sessions[i]);
+}
+
+static bool is_idle(const struct lane *lane)
+{
+	for (size_t i = 0; i < lane->session_count; i++)
+		if (session_is_busy(lane->sessions[i]))
+			return false;
+	return !lane->queue.count;
+}
+
+/* While bytes move, or the wait is one of ours, those too are worked on whose turn has not come. */
+static void on_alive(void *arg)
+{
+	struct lane *lane = arg;
+	struct loop *loop = lane->pool->host->loop;
+	bool moves = loop_now(loop) < lane->unsettled;
+
+	for (size_t i = 0; i < lane->session_count; i++)
+		moves = session_alive(lane->sessions[i]) || moves;
+	if (moves)
+		pool_queue_alive(&lane->queue);
+	if (!is_idle(lane))
+		loop_timer_set(loop, &lane->alive, loop_now(loop) + ALIVE);
 }
 
 static void wake(struct lane *lane)
@@ -266,6 +298,7 @@ void pool_deliver(void *arg, struct deliver_job *job)
 		settle(lane, item, &lane->why);
 	else {
 		pool_queue_insert(&lane->queue, item);
+		lane->limit = deliver_job_connections(job, lane->account->connections);
 		unsettle(lane, pool->begun);
 		lane->due = true;	/* not woken for each: what came in one turn may go in one command */
 	}
@@ -277,6 +310,9 @@ void pool_turn(struct pool *pool)
 		if (pool->lanes[i].due) {
 			pool->lanes[i].due = false;
 			wake(&pool->lanes[i]);
+			shed(&pool->lanes[i]);
+			if (!loop_timer_is_set(&pool->lanes[i].alive))
+				on_alive(&pool->lanes[i]);
 		}
 }
 
@@ -326,6 +362,7 @@ struct pool *pool_new(const struct session_host *host, const struct account_tabl
 		lane->account = account;
 		loop_timer_init(&lane->retry, on_retry, lane);
 		loop_timer_init(&lane->settled, on_retry, lane);
+		loop_timer_init(&lane->alive, on_alive, lane);
 	}
 	return pool;
 }
@@ -342,6 +379,7 @@ void pool_free(struct pool *pool)
 			session_abort(lane->sessions[--lane->session_count]);
 		loop_timer_clear(pool->host->loop, &lane->retry);
 		loop_timer_clear(pool->host->loop, &lane->settled);
+		loop_timer_clear(pool->host->loop, &lane->alive);
 		pool_queue_free(&lane->queue);
 	}
 	free(pool->lanes);
@@ -351,14 +389,6 @@ void pool_free(struct pool *pool)
 void pool_set_deliver(struct pool *pool, struct deliver *deliver)
 {
 	pool->deliver = deliver;
-}
-
-static bool is_idle(const struct lane *lane)
-{
-	for (size_t i = 0; i < lane->session_count; i++)
-		if (session_is_busy(lane->sessions[i]))
-			return false;
-	return !lane->queue.count;
 }
 
 void pool_leave(struct pool *pool)

@@ -41,6 +41,18 @@ void pool_queue_take(struct pool_queue *queue, struct item *item)
 	}
 }
 
+static void tell_alive(const struct item *items)
+{
+	for (; items; items = items->next)
+		deliver_alive(items->job);
+}
+
+void pool_queue_alive(const struct pool_queue *queue)
+{
+	tell_alive(queue->unclear);
+	tell_alive(queue->waiting);
+}
+
 static void free_items(struct item *item)
 {
 	for (struct item *next; item; item = next) {

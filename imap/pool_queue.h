@@ -13,6 +13,7 @@ struct pool_queue {			/* zeroed at first */
 
 void pool_queue_insert(struct pool_queue *queue, struct item *item);	/* whether it is unclear must not change while it is here */
 void pool_queue_take(struct pool_queue *queue, struct item *item);
+void pool_queue_alive(const struct pool_queue *queue);		/* its jobs are told to be alive */
 void pool_queue_free(struct pool_queue *queue);		/* with its items; their jobs stay */
 
 #endif

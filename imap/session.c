@@ -140,7 +140,7 @@ static void take_bye(struct session *s, const struct response *response)
 {
 	struct str text = STR_INIT(2048);
 
-	if (s->leaving || (s->ready && !s->flights && !s->look)) {
+	if (s->farewell || (s->ready && !s->flights && !s->look)) {
 		session_end(s, NULL);
 		return;
 	}
@@ -203,7 +203,7 @@ static void on_closed(void *arg, enum stream_end why, const char *text)
 {
 	struct session *s = arg;
 
-	if (why == STREAM_DONE || s->leaving || (why == STREAM_EOF && s->ready && !s->flights && !s->look))
+	if (why == STREAM_DONE || s->farewell || (why == STREAM_EOF && s->ready && !s->flights && !s->look))
 		session_end(s, NULL);
 	else if (why == STREAM_EOF)
 		session_fail(s, "4.4.2", "it closed the connection, waiting for %s", s->waiting_for ? s->waiting_for : "nothing");
@@ -297,6 +297,25 @@ bool session_is_ready(const struct session *s)
 bool session_is_busy(const struct session *s)
 {
 	return s->flights || s->look || s->create.len;
+}
+
+static void tell_alive(const struct item *items)
+{
+	for (; items; items = items->next)
+		deliver_alive(items->job);
+}
+
+bool session_alive(struct session *s)
+{
+	uint64_t moved = s->stream ? stream_progress(s->stream) : 0;
+
+	if (moved <= s->moved)
+		return false;
+	s->moved = moved;
+	for (const struct session_flight *flight = s->flights; flight; flight = flight->next)
+		tell_alive(flight->items);
+	tell_alive(s->look);
+	return true;
 }
 
 void session_work(struct session *s)

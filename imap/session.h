@@ -63,6 +63,8 @@ void session_leave(struct session *session);		/* finish what is under way, LOGOU
 void session_abort(struct session *session);		/* at once; items are given back, over is not called */
 bool session_is_ready(const struct session *session);
 bool session_is_busy(const struct session *session);	/* items are under way */
+/* Whether bytes came or went since this was last asked: then the jobs of the items under way are told to be alive. */
+bool session_alive(struct session *session);
 
 /* For --check, from ready(): asks whether a mailbox is there. */
 void session_probe(struct session *session, const char *mailbox);

@@ -63,6 +63,7 @@ struct session {
 	bool farewell;			/* LOGOUT was sent */
 	struct loop_timer timer;
 	uint64_t since, patience;	/* the deadline restarts at each progress */
+	uint64_t moved;			/* the progress that its jobs were told of */
 	uint64_t useful;		/* when last something came about: that bytes come is not enough for ever */
 	const char *waiting_for;
 	struct stream_connect *connect;

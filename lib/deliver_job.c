@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "deliver.h"
 #include "envelope.h"
 
@@ -101,6 +102,26 @@ bool deliver_job_recipient_attribute(const struct deliver_job *job, size_t n, co
 
 	snprintf(prefix, sizeof prefix, "%zu ", n);
 	return find_attribute(&job->recipient_attributes, prefix, name, value);
+}
+
+static uint64_t number_of(const struct deliver_job *job, const char *name, uint64_t most)
+{
+	struct span value;
+	uint64_t number;
+
+	return deliver_job_attribute(job, name, &value) && !span_decimal(value, most, &number) ? number : 0;
+}
+
+size_t deliver_job_connections(const struct deliver_job *job, size_t most)
+{
+	uint64_t limit = number_of(job, "connections", UINT64_MAX);
+
+	return limit && limit < most ? (size_t)limit : most;
+}
+
+uint64_t deliver_job_patience(const struct deliver_job *job)
+{
+	return number_of(job, "timeout", UINT32_MAX) * CLOCK_SECOND;
 }
 
 const struct outcome *deliver_job_outcome(const struct deliver_job *job, size_t n)

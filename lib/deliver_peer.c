@@ -257,15 +257,14 @@ static void say_alive(const struct deliver_job *job)
 
 void deliver_alive(struct deliver_job *job)
 {
-	uint64_t now = clock_boot(), seconds;
-	struct span value;
+	uint64_t now = clock_boot(), patience = deliver_job_patience(job);
 
 	/* Who does not say how long he waits does not know of it. */
-	if (!deliver_job_attribute(job, "timeout", &value) || span_decimal(value, UINT32_MAX, &seconds) < 0)
+	if (!patience)
 		return;
 	if (!job->alive)
 		job->alive = now;
-	if (now - job->alive < seconds * CLOCK_SECOND / 8)
+	if (now - job->alive < patience / 8)
 		return;
 	job->alive = now;
 	say_alive(job);

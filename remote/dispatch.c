@@ -126,17 +126,6 @@ static void finish_waiting(struct dispatch *dispatch, const struct outcome *outc
 	}
 }
 
-/* Who hands out the jobs may know of a limit too; the lower one counts. */
-static void note_limit(struct dispatch *dispatch, const struct deliver_job *job)
-{
-	uint64_t limit;
-	struct span value;
-
-	dispatch->limit = dispatch->route->connections;
-	if (deliver_job_attribute(job, "connections", &value) && !span_decimal(value, UINT64_MAX, &limit) && limit && limit < dispatch->limit)
-		dispatch->limit = (size_t)limit;
-}
-
 void dispatch_add(struct dispatch *dispatch, struct deliver_job *job)
 {
 	struct mail *mail = mail_new(job);
@@ -147,7 +136,7 @@ void dispatch_add(struct dispatch *dispatch, struct deliver_job *job)
 		dispatch->done(dispatch->arg, job);
 		return;
 	}
-	note_limit(dispatch, job);
+	dispatch->limit = deliver_job_connections(job, dispatch->route->connections);
 	mail->due = loop_now(dispatch->world->loop) + dispatch->route->deadline;
 	dispatch->pending++;
 	append(dispatch, mail);

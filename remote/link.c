@@ -189,23 +189,12 @@ struct link *link_new(const struct link_world *world, const struct route *route,
 	return link;
 }
 
-/* A quarter of the time after which who waits for the job takes us for dead. */
-static uint64_t lively_of(const struct deliver_job *job)
-{
-	struct span value;
-	uint64_t seconds;
-
-	if (!deliver_job_attribute(job, "timeout", &value) || span_decimal(value, UINT32_MAX, &seconds) < 0)
-		return 0;
-	return seconds * CLOCK_SECOND / 4;
-}
-
 void link_send(struct link *link, struct mail *mail)
 {
 	link_enter(link);
 	link->due = mail->due;
 	link->mail = mail;
-	link->lively = lively_of(mail->job);
+	link->lively = deliver_job_patience(mail->job) / 4;
 	link->moved = link->touched;
 	session_send(link->session, mail);
 	if (!link->dead && link->stream)

@@ -245,6 +245,7 @@ class Stage:
         self.server = server
         self.config = self.directory + '/imap.conf'
         self.path = self.directory + '/imap.ctrl'
+        self.alive = []         # when a sign of life came, and whose
         with open(self.config, 'w') as f:
             f.write('drop phone { host localhost; port %d; %s; timeout %s; settle 1; create yes\n%s\n}\n' %
                     (server.port, options.get('tls', 'tls none'), options.get('timeout', 3), lines))
@@ -267,7 +268,9 @@ class Stage:
             imap_jobs.send_job(s, n, options)
         answers, names = {}, {imap_jobs.key(n): n for n in numbers}
         for value in imap_jobs.frames(s, time.time() + wait):
-            if value[:1] == b'H':
+            if value[:1] == b'Y':
+                self.alive.append((time.time(), value[1:].decode()))
+            if value[:1] in b'HY':
                 continue
             words = value.decode('utf-8', 'replace').split(' ', 3)
             answers[names[words[0][1:].rsplit('-', 2)[0]]] = '%s %s %s' % (words[0][0], words[2], words[3])
@@ -362,8 +365,44 @@ def slow(self, c, tag, messages):
 
 s = variant(append=slow, caps='IMAP4rev1')
 scenario('more connections for a backlog, each message once', s, range(300), 'K', 300, wait=40, lines='connections 4', check=lambda t: s.connections == 4)
+s = variant(append=slow, caps='IMAP4rev1')
+scenario("send's limit of connections counts where it is lower", s, range(300), 'K', 300, wait=60, lines='connections 4', check=lambda t: s.connections == 2, connections=2)
+s = variant(append=slow, caps='IMAP4rev1')
+scenario('ours counts where that is lower', s, range(150), 'K', 150, wait=40, lines='connections 1', check=lambda t: s.connections == 1, connections=9)
 s = Server()
 scenario('one connection where nothing else is said', s, range(300), 'K', 300, check=lambda t: s.connections == 1)
+
+# a limit that is lowered while there is work: what is under way is finished, then all but one log out
+s = variant(append=slow, caps='IMAP4rev1')
+stage = Stage(s, 'connections 3')
+first = threading.Thread(target=stage.jobs, args=(range(200), 40))
+first.start()
+while s.connections < 3 or len(s.store) < 30:
+    time.sleep(0.05)
+answers = stage.jobs(range(500, 510), 40, connections=1)
+first.join()
+left = sum(b'LOGOUT' in c for c in s.commands)
+status = stage.stop()
+ok(len(answers) == 10 and len(s.store) == len(set(s.store)) == 210 and left == 2 and status == 0, 'a limit that is lowered: those beyond it log out behind what they had', (len(s.store), left, stage.text()[-2000:]))
+
+
+# ---- signs of life ----
+def thinks(self, c, tag, messages):
+    for _ in range(12 if self.talks else 1):
+        c.send('* OK still working\r\n' if self.talks else '')
+        time.sleep(0.25 if self.talks else 3)
+    Server.append(self, c, tag, messages)
+
+
+def keys(stage):
+    return {k.split('-')[0] for t, k in stage.alive}
+
+
+for talks, patience, name, jobs, expected in ((True, 4, 'while bytes move, all that wait are alive', 3, 3), (False, 4, 'while nothing moves, none is', 1, 0),
+                                              (True, None, 'nobody listens: no sign of life', 1, 0)):
+    scenario(name, variant(append=thinks, talks=talks, caps='IMAP4rev1'), range(jobs), 'K', jobs, wait=40, options={'timeout': 9},
+             check=lambda t: len(keys(t)) == expected and (not expected or 6 <= len(t.alive) <= 30), **({'timeout': patience} if patience else {}))
+
 
 # ---- refusals ----
 for text, expected in (

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hands jobs to a deliverer's control socket as send would, and prints the answers.
 
-imap_jobs.py SOCKET COUNT [name=value...]: drop=, size=, first= (number of the first message), unclear=1, wait= (seconds; then it leaves), text= (a body instead of filling), window=
+imap_jobs.py SOCKET COUNT [name=value...]: drop=, size=, first= (number of the first message), unclear=1, wait= (seconds; then it leaves), text= (a body instead of filling), window=,
+connections= and timeout= (as send says them)
 """
 import socket, sys, tempfile, time
 
@@ -31,6 +32,8 @@ def job(n, options):
     out += frame('A', 'arrival=1763712345000000')
     if options.get('unclear'):
         out += frame('A', 'unclear=1')
+    for name in ('connections', 'timeout'):
+        out += frame('A', '%s=%s' % (name, options[name])) if name in options else b''
     out += frame('R', 'frank')
     for at in range(0, min(len(data), INLINE), 60000):
         out += frame('B', data[at:min(at + 60000, INLINE)])
@@ -86,7 +89,7 @@ def main():
     totals = {}
     for value in frames(s, began + float(options.get('wait', 30))) if count else ():
         kind = value[:1].decode()
-        if kind == 'H':
+        if kind in 'HY':
             continue
         answered += 1
         totals[kind] = totals.get(kind, 0) + 1

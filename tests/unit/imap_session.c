@@ -18,6 +18,7 @@ struct server {
 	const char *greeting, *capabilities, *refused;	/* of the id in refused it says NO, and to a command that holds it */
 	const char *answer;		/* to each APPEND, in place of storing */
 	bool missing;			/* INBOX */
+	bool silent;			/* no word to any APPEND */
 	bool no_search, no_tail;
 	struct str store[STORE_MAX];	/* what it has, over all connections */
 	size_t count;
@@ -96,6 +97,8 @@ static bool holds(struct span text, const char *part)
 
 static void on_append(struct server *server, const struct command *command)
 {
+	if (server->silent)
+		return;
 	for (size_t i = 0; server->refused && i < command->count; i++)
 		if (holds(command->literals[i], server->refused)) {
 			say(server, "%s NO [TOOBIG] not this one\r\n", command->tag);
@@ -413,21 +416,50 @@ static void test_words_that_end_it(void **state)
 
 		world_open(&w);
 		server = server_with(&w, kinds[2]);
-		server.answer = "";		/* a tag alone */
+		server.silent = true;
 		add_messages(&w, 3);
 		world_connect(&w);
 		serve(&server);
-		if (w.session) {
-			str_printf(&line, "%s\r\n", lines[i]);
-			world_send(&w, line.data, line.len);
-			world_run(&w);
-		}
+		assert_non_null(w.session);
+		str_printf(&line, "%s\r\n", lines[i]);
+		world_send(&w, line.data, line.len);
+		world_run(&w);
 		world_hang_up(&w);
 		assert_null(w.session);
 		assert_true(w.failed);
 		for (size_t n = 0; n < w.count; n++)
 			assert_true(w.items[n].place == WORLD_WAITS && w.items[n].item.unclear);
 		str_free(&line);
+		world_close(&w);
+		server_free(&server);
+	}
+}
+
+/* A session that is to leave finishes what is under way first: when that is lost it says so. */
+static void test_leaves_in_the_middle(void **state)
+{
+	static const char *const words[] = { "", "* BYE gone\r\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		struct world w;
+		struct server server;
+
+		world_open(&w);
+		server = server_with(&w, kinds[2]);
+		server.silent = true;
+		add_messages(&w, 3);
+		world_connect(&w);
+		serve(&server);
+		assert_non_null(w.session);
+		session_leave(w.session);
+		world_send(&w, words[i], strlen(words[i]));
+		world_run(&w);
+		world_hang_up(&w);
+		assert_null(w.session);
+		assert_true(w.failed);
+		for (size_t n = 0; n < w.count; n++)
+			assert_true(w.items[n].place == WORLD_WAITS && w.items[n].item.unclear);
 		world_close(&w);
 		server_free(&server);
 	}
@@ -441,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_created_once),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_words_that_end_it),
+		cmocka_unit_test(test_leaves_in_the_middle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
