@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -160,19 +161,28 @@ static int handle_drop(void *arg, const struct conf_node *node, struct str *erro
 	return 0;
 }
 
-int account_read(struct account_table *table, const char *file, struct str *error)
+int account_descriptors(const struct conf *conf, struct descriptors *fds, struct str *error)
+{
+	for (const struct conf_node *drop = conf->first; drop; drop = drop->next)
+		for (const struct conf_node *node = drop->children; node; node = node->next) {
+			uint64_t fd;
+
+			/* what is wrong with it is said when the account is read */
+			if (strcmp(node->words[0].text, "password-fd") || node->count != 2 || conf_number(&node->words[1], INT_MAX, &fd) < 0)
+				continue;
+			if (descriptors_add(fds, (int)fd) < 0)
+				return conf_error(node, error, "password-fd: too many of them: %d are possible", DESCRIPTORS_TOLD_MAX);
+		}
+	return 0;
+}
+
+int account_read(struct account_table *table, const struct conf *conf, struct str *error)
 {
 	static const struct conf_verb verbs[] = {
 		{ "drop", 1, 1, true, handle_drop },
 		{ NULL, 0, 0, false, NULL },
 	};
-	struct conf *conf = conf_load(file, error);
-	int result;
 
-	if (!conf)
-		return -1;
-	table->source = strdup(file);
-	result = table->source ? conf_walk(conf->first, verbs, table, error) : -1;
-	conf_free(conf);
-	return result;
+	table->source = strdup(conf->file);
+	return table->source ? conf_walk(conf->first, verbs, table, error) : -1;
 }

@@ -6,6 +6,7 @@
 #define DEADDROP_IMAP_ACCOUNT_H
 
 #include "conf.h"
+#include "descriptors.h"
 #include "keeper.h"
 #include "tls.h"
 
@@ -49,8 +50,10 @@ struct account_table {
 	gid_t command_gid;
 };
 
-/* Reads imap.conf; keeper and the command ids are set.  0, or -1 with error ("file:line: …"). */
-int account_read(struct account_table *table, const char *file, struct str *error);
+/* Which descriptors the passwords are behind.  0, or -1 with error. */
+int account_descriptors(const struct conf *conf, struct descriptors *fds, struct str *error);
+/* Takes the accounts of an imap.conf; keeper and the command ids are set.  0, or -1 with error ("file:line: …"). */
+int account_read(struct account_table *table, const struct conf *conf, struct str *error);
 void account_free(struct account_table *table);
 const struct account *account_find(const struct account_table *table, struct span name);
 

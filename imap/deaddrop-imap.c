@@ -23,6 +23,7 @@ struct imap {
 	struct stage *stage;
 	const char *account;		/* --account, or NULL */
 	struct import_request import;	/* path NULL: none */
+	struct conf *conf;		/* from told to prepare */
 	struct account_table accounts;
 	struct keeper *keeper;
 	struct session_host host;
@@ -40,6 +41,7 @@ static void destroy(void *self)
 {
 	struct imap *imap = self;
 
+	conf_free(imap->conf);
 	pool_free(imap->pool);
 	deliver_free(imap->deliver);
 	if (imap->keeper)
@@ -66,12 +68,24 @@ static int option(void *self, struct stage *stage, const char *name, const char 
 	return 0;
 }
 
+/* The file may be a pipe, and is read once. */
+static int told(void *self, struct stage *stage, struct descriptors *fds, struct str *error)
+{
+	struct imap *imap = self;
+
+	if (!stage_config(stage))
+		return 0;
+	imap->conf = conf_load(stage_config(stage), error);
+	return imap->conf && !account_descriptors(imap->conf, fds, error) ? 0 : EX_CONFIG;
+}
+
 /* Commands of the configuration run as the stage's user; a keeper that needs nobody's rights has none. */
 static int read_accounts(struct imap *imap, struct stage *stage, struct str *error)
 {
 	const struct jail *jail = stage_jail(stage);
 	uid_t uid = jail->change_user ? jail->uid : getuid();
 	gid_t gid = jail->change_user ? jail->gid : getgid();
+	int result;
 
 	if (!stage_config(stage))
 		return str_add(error, "--config FILE is missing: it says what the drops are"), EX_USAGE;
@@ -80,7 +94,10 @@ static int read_accounts(struct imap *imap, struct stage *stage, struct str *err
 		return str_add(error, strerror(errno)), EX_OSERR;
 	imap->accounts.command_uid = uid;
 	imap->accounts.command_gid = gid;
-	if (account_read(&imap->accounts, stage_config(stage), error) < 0)
+	result = account_read(&imap->accounts, imap->conf, error);
+	conf_free(imap->conf);
+	imap->conf = NULL;
+	if (result < 0)
 		return EX_CONFIG;
 	if (imap->account) {
 		struct span name = span_of(imap->account);
@@ -254,6 +271,7 @@ int main(int argc, char **argv)
 		.create = create,
 		.destroy = destroy,
 		.option = option,
+		.told = told,
 		.prepare = prepare,
 		.check = check,
 		.start = start,

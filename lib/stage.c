@@ -64,6 +64,28 @@ open_standard(void)
 	return 0;
 }
 
+/* Before anything is opened, so that no number is meant twice.  What a shell opened for a path of the command line, <( ), is kept until the files there are read. */
+static int
+close_inherited(struct stage *stage)
+{
+	const struct stage_program *p = stage->program;
+	int status = p->told != NULL ? p->told(stage->self, stage, &stage->told, &stage->error) : 0;
+	if (status != 0)
+		return status;
+	if (stage->notify_fd != -1)
+		descriptors_add(&stage->told, stage->notify_fd);
+	struct descriptors keep = stage->told;
+	for (int i = 1; i < stage->argc; i++) {
+		int fd = descriptors_named(stage->argv[i]);
+		if (fd > STDERR_FILENO && !descriptors_has(&stage->told, fd)) {
+			descriptors_add(&stage->named, fd);
+			descriptors_add(&keep, fd);
+		}
+	}
+	descriptors_close(STDERR_FILENO + 1, &keep);
+	return 0;
+}
+
 static int
 open_log(struct stage *stage)
 {
@@ -139,12 +161,14 @@ bind_sockets(struct stage *stage)
 }
 
 static int
-leave_stdin(struct stage *stage)
+leave_what_was_read(struct stage *stage)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (fd == -1 || dup2(fd, STDIN_FILENO) == -1)
 		return fail(stage, EX_OSERR, "/dev/null: %s", strerror(errno));
 	close(fd);
+	for (size_t i = 0; i < stage->named.count; i++)
+		close(stage->named.fds[i]);
 	return 0;
 }
 
@@ -206,7 +230,7 @@ announce(struct stage *stage)
 }
 
 static int (*const steps[])(struct stage *stage) = {
-	open_log, read_zone, ask_for_root, find_notify, prepare, check, bind_sockets, leave_stdin,
+	close_inherited, open_log, read_zone, ask_for_root, find_notify, prepare, check, bind_sockets, leave_what_was_read,
 	enter_jail, make_loop, enter_sandbox, start, announce, stage_run_loop,
 };
 
@@ -280,6 +304,8 @@ stage_main(const struct stage_program *program, int argc, char **argv)
 		return EX_OSERR;
 	signal(SIGPIPE, SIG_IGN);
 	init(&stage, program);
+	stage.argc = argc;
+	stage.argv = argv;
 	int status = 0;
 	if (program->create != NULL && (stage.self = program->create()) == NULL)
 		status = fail(&stage, EX_OSERR, "out of memory");

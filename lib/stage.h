@@ -5,13 +5,15 @@
  *
  * TERM: drain is called, the stage finishes what it promised, accepts nothing more and calls stage_finish.  HUP: the same, exit 0, so that
  * the supervisor starts it anew with the new configuration.  INT is TERM.  A second TERM or INT, or 20 s, end it at once (what is unclear then is repeated later).
- * SIGPIPE is ignored.  Descriptors 0, 1 and 2 are open from the beginning; after prepare standard input is /dev/null (prepare may duplicate it).
+ * SIGPIPE is ignored.  Descriptors 0, 1 and 2 are open from the beginning; of the others that were open, those are left that --notify-fd, the hook `told` and, until
+ * prepare is done, paths like /dev/fd/N on the command line name.  After prepare standard input is /dev/null (prepare may duplicate it).
  * The library never exits: stage_main returns the exit status (sysexits) for main to return.
  */
 #ifndef DEADDROP_STAGE_H
 #define DEADDROP_STAGE_H
 
 #include "ctrl.h"
+#include "descriptors.h"
 #include "jail.h"
 #include "log.h"
 #include "loop.h"
@@ -45,6 +47,8 @@ struct stage_program {
 	int (*option)(void *self, struct stage *stage, const char *name, const char *value, struct str *error);
 	/* Operands (not options).  May be NULL: operands are a usage error. */
 	int (*operand)(void *self, struct stage *stage, const char *value, struct str *error);
+	/* Which descriptors that were open at the start the environment or the configuration names.  Returns as prepare; NULL: none. */
+	int (*told)(void *self, struct stage *stage, struct descriptors *told, struct str *error);
 	/* Before the jail; the --in sockets are bound after it.  Returns 0, or a sysexits code with error set: EX_USAGE, EX_CONFIG, EX_NOINPUT, … ; may fill stage_jail and stage_sandbox.
 	 * A by-hand run is done here too: it returns with stage_exit_now called. */
 	int (*prepare)(void *self, struct stage *stage, struct str *error);

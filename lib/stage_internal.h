@@ -30,6 +30,11 @@ struct stage {
 	bool once, check, syslog;
 	unsigned verbose;
 
+	int argc;
+	char **argv;
+	struct descriptors told;	/* kept of those that were open at the start */
+	struct descriptors named;	/* kept until prepare is done: a path of the command line leads there */
+
 	int notify_fd;			/* --notify-fd; -1 when not given or done */
 	int notify_socket;		/* connected to systemd's; -1 without */
 	int log_file;

@@ -43,6 +43,7 @@ static const struct stage_program program = {
 	.create = serve_create,
 	.destroy = serve_destroy,
 	.option = serve_option,
+	.told = serve_told,
 	.prepare = serve_prepare,
 	.check = serve_check,
 	.start = serve_start,

@@ -15,6 +15,8 @@
 #define BACKLOG 511
 #define FIRST_INHERITED 3
 
+_Static_assert(OPEN_MAX_DOORS < DESCRIPTORS_TOLD_MAX, "all doors can be kept");
+
 void open_init(struct open_doors *doors)
 {
 	*doors = (struct open_doors){ .in = -1, .out = -1 };
@@ -137,13 +139,23 @@ static uint64_t number_of(const char *name, uint64_t most)
 	return text && !span_decimal(span_of(text), most, &value) ? value : 0;
 }
 
-int open_inherited(struct open_doors *doors, struct str *error)
+/* Past the last one; they are ours where they are meant for this process. */
+static int inherited_end(void)
 {
 	uint64_t count = number_of("LISTEN_FDS", OPEN_MAX_DOORS);
 
-	if (number_of("LISTEN_PID", UINT32_MAX) != (uint64_t)getpid())
-		return 0;
-	for (int fd = FIRST_INHERITED; fd < FIRST_INHERITED + (int)count; fd++) {
+	return FIRST_INHERITED + (number_of("LISTEN_PID", UINT32_MAX) == (uint64_t)getpid() ? (int)count : 0);
+}
+
+void open_told(struct descriptors *fds)
+{
+	for (int fd = FIRST_INHERITED; fd < inherited_end(); fd++)
+		(void)descriptors_add(fds, fd);
+}
+
+int open_inherited(struct open_doors *doors, struct str *error)
+{
+	for (int fd = FIRST_INHERITED; fd < inherited_end(); fd++) {
 		int flags = fcntl(fd, F_GETFL);
 
 		if (flag_of(fd, SO_TYPE) != SOCK_STREAM || fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, flags | O_NONBLOCK)) {

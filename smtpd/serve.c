@@ -122,6 +122,15 @@ int serve_option(void *self, struct stage *stage, const char *name, const char *
 
 /* ---- what is done as root ---- */
 
+int serve_told(void *self, struct stage *stage, struct descriptors *told, struct str *error)
+{
+	(void)stage;
+	(void)error;
+	if (!((struct serve *)self)->stdio)
+		open_told(told);
+	return 0;
+}
+
 static int print_verifier(struct stage *stage, struct str *error)
 {
 	struct str password = STR_INIT(SASL_SECRET_MAX + 1), out = STR_INIT(1000);
