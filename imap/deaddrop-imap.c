@@ -79,6 +79,12 @@ static int told(void *self, struct stage *stage, struct descriptors *fds, struct
 	return imap->conf && !account_descriptors(imap->conf, fds, error) ? 0 : EX_CONFIG;
 }
 
+/* In the keeper, which has no need of passwords. */
+static void forget(void *table)
+{
+	account_free(table);
+}
+
 /* Commands of the configuration run as the stage's user; a keeper that needs nobody's rights has none. */
 static int read_accounts(struct imap *imap, struct stage *stage, struct str *error)
 {
@@ -108,6 +114,8 @@ static int read_accounts(struct imap *imap, struct stage *stage, struct str *err
 		if (!account_find(&imap->accounts, name))
 			return str_printf(error, "--account %s: there is no such drop in %s", imap->account, stage_config(stage)), EX_USAGE;
 	}
+	keeper_set_sandbox(imap->accounts.keeper, stage_sandbox(stage)->mode);
+	keeper_set_forget(imap->accounts.keeper, forget, &imap->accounts);
 	imap->keeper = keeper_start(imap->accounts.keeper, uid == 0 ? NOBODY : uid, uid == 0 ? NOBODY : gid, error);
 	return imap->keeper ? 0 : EX_OSERR;
 }

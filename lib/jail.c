@@ -160,18 +160,21 @@ static int set_limits(const struct jail *jail)
 }
 
 /* Needs CAP_SETPCAP, which is gone after the change of user.  Who has not got it needs no dropping either: no_new_privs stops what the set is for. */
-static int drop_bounding_set(const struct jail *jail)
+static int bound_to(uint32_t keep)
 {
-	bool stays_root = !jail->change_user || jail->uid == 0;
-
 	for (unsigned long capability = 0; capability <= CAPABILITY_LAST; capability++) {
-		if (stays_root && capability < 32 && (CAPABILITY_FILES & 1U << capability) != 0)
+		if (capability < 32 && (keep & 1U << capability) != 0)
 			continue;
 		if (prctl(PR_CAPBSET_DROP, capability, 0L, 0L, 0L) == 0)
 			continue;
 		return errno == EINVAL || errno == EPERM ? 0 : -1;	/* EINVAL: past the last that this kernel knows */
 	}
 	return 0;
+}
+
+static int drop_bounding_set(const struct jail *jail)
+{
+	return bound_to(!jail->change_user || jail->uid == 0 ? CAPABILITY_FILES : 0);
 }
 
 /* What setgroups did is looked at: the kernel may have sorted the list. */
@@ -207,11 +210,10 @@ static int change_user(const struct jail *jail)
 	return setresuid(jail->uid, jail->uid, jail->uid);
 }
 
-static int drop_capabilities(const struct jail *jail)
+static int keep_alone(uint32_t keep)
 {
 	struct capability_header header = { CAPABILITY_VERSION, 0 };
 	struct capability_sets sets[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
-	uint32_t keep = getuid() == 0 && (!jail->change_user || jail->uid == 0) ? CAPABILITY_FILES : 0;
 
 	if (syscall(SYS_capget, &header, sets) < 0)
 		return -1;
@@ -225,6 +227,16 @@ static int drop_capabilities(const struct jail *jail)
 		return -1;
 #endif
 	return 0;
+}
+
+static int drop_capabilities(const struct jail *jail)
+{
+	return keep_alone(getuid() == 0 && (!jail->change_user || jail->uid == 0) ? CAPABILITY_FILES : 0);
+}
+
+int jail_keep_capabilities(uint32_t keep)
+{
+	return bound_to(keep) < 0 ? -1 : keep_alone(keep);
 }
 
 static int close_the_way_back(const struct jail *jail)

@@ -28,6 +28,11 @@ int jail_parse_user(struct jail *jail, const char *text, struct str *error);
 /* Enters: chroot, resource limits, user, capabilities (all of them, the bounding set too; a root that stays root keeps those for other people's files and no more),
  * no_new_privs, not dumpable, no core file.  0, or -1 with error; a process that got -1 must exit.  Verifies afterwards that the way back is closed. */
 int jail_enter(const struct jail *jail, struct str *error);
+/* For a root that stays one: of its capabilities these are left (bits as in capget(2)), of the bounding set, too.  0, or -1 with errno. */
+#define JAIL_CAP_FILES_ANY 0x6U		/* DAC_OVERRIDE, DAC_READ_SEARCH: files and sockets of other people */
+#define JAIL_CAP_BECOME 0xe0U		/* KILL, SETGID, SETUID: processes as other people */
+#define JAIL_CAP_LIMITS 0x1000000U	/* SYS_RESOURCE: limits above those there are */
+int jail_keep_capabilities(uint32_t keep);
 /* The path inside the chroot of a path of the host: behind root's prefix.  NULL where it lies outside, is relative or has a "..".  root may be NULL: path itself.
  * Points into path, or is "/". */
 const char *jail_inside(const char *root, const char *path);

@@ -3,7 +3,8 @@
  * The keeper: a small process outside the jail that opens, connects, starts and resolves what its stage may still need (design: what a
  * jailed stage needs
  * from outside).  The list is fixed before the fork; a request names an index into it.  It returns descriptors and reads no mail.
- * It runs as the user given (root only where the list demands it), single-threaded, and ends when its socket does, ending its children with it.
+ * It runs as the user given (root only where the list demands it, with just the capabilities for it), single-threaded, and ends when its socket does, ending its
+ * children with it.
  */
 #ifndef DEADDROP_KEEPER_H
 #define DEADDROP_KEEPER_H
@@ -12,6 +13,7 @@
 #include <sys/types.h>
 
 #include "loop.h"
+#include "sandbox.h"
 #include "str.h"
 
 #define KEEPER_ITEMS_MAX 256
@@ -50,6 +52,10 @@ struct keeper_recipient {
 };
 int keeper_add_recipient(struct keeper_list *list, const struct keeper_recipient *recipient);
 int keeper_allow_names(struct keeper_list *list);		/* resolving; returns 0 */
+/* Without commands the process has a seccomp filter and Landlock for just its list; on where nothing is said. */
+void keeper_set_sandbox(struct keeper_list *list, enum sandbox_mode mode);
+/* Called in the process before anything else: wipes secrets that it has inherited with the stage's memory. */
+void keeper_set_forget(struct keeper_list *list, void (*fn)(void *arg), void *arg);
 bool keeper_list_empty(const struct keeper_list *list);
 
 /* Forks it; call before the jail, as root or not, while there are no threads, and let the stage not wait for its end.  uid/gid: whom

@@ -49,14 +49,33 @@ static ssize_t send_message(int fd, const void *message, size_t len, const int *
 	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* Too many descriptors on their way (ETOOMANYREFS): an error is answered in their place, for an answer that never comes is waited for. */
+static void without_fds(struct keeper_unsent *unsent, int error)
+{
+	struct keeper_answer answer;
+
+	memcpy(&answer, unsent->message, sizeof answer);
+	answer = (struct keeper_answer){ .kind = KEEPER_DONE, .id = answer.id, .error = error };
+	memcpy(unsent->message, &answer, sizeof answer);
+	unsent->len = sizeof answer;
+	close_all(unsent->fds, unsent->fd_count);
+	unsent->fd_count = 0;
+}
+
 /* While an answer waits no request is read, so that what waits is bounded by the commands and names under way. */
 static void flush(struct keeper_child *child)
 {
 	struct keeper_unsent *first;
 
 	while ((first = child->unsent) != NULL) {
-		if (send_message(child->fd, first->message, first->len, first->fds, first->fd_count) < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR))
-			break;
+		if (send_message(child->fd, first->message, first->len, first->fds, first->fd_count) < 0) {
+			if (errno == EAGAIN || errno == ENOBUFS || errno == EINTR)
+				break;
+			if (first->fd_count > 0) {
+				without_fds(first, errno);
+				continue;
+			}
+		}
 		close_all(first->fds, first->fd_count);
 		child->unsent = first->next;
 		if (child->unsent == NULL)
@@ -244,6 +263,8 @@ static void reap(void *arg)
 static int prepare(struct keeper_child *child, const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error)
 {
 	child->list = list;
+	child->uid = uid;
+	child->gid = gid;
 	child->fd = KEEPER_SOCKET;
 	child->unsent_end = &child->unsent;
 	loop_timer_init(&child->patience, patience_over, child);
@@ -251,7 +272,7 @@ static int prepare(struct keeper_child *child, const struct keeper_list *list, u
 		return -1;
 	child->loop = loop_new();
 	if (child->loop != NULL && loop_watch(child->loop, child->fd, LOOP_READ, ready, child, &child->watch) == 0 && loop_signal(child->loop, SIGCHLD, reap, child) == 0)
-		return 0;
+		return keeper_child_sandbox(list, error);
 	(void)str_printf(error, "keeper: %s", strerror(errno));
 	return -1;
 }
@@ -265,6 +286,8 @@ static int keep(const struct keeper_list *list, int fd, uid_t uid, gid_t gid)
 	struct str error = STR_INIT(1024);
 	struct keeper_child *child = calloc(1, sizeof *child);
 
+	if (list->forget != NULL)
+		list->forget(list->forget_arg);
 	if (child == NULL || keeper_child_close(fd) < 0)
 		return 1;
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)

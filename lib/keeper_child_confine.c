@@ -9,15 +9,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "jail.h"
 #include "keeper_internal.h"
-
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
 
 static void default_signals(void)
 {
@@ -29,19 +25,6 @@ static void default_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void close_from(unsigned first)
-{
-	struct rlimit limit;
-	rlim_t last = 65536;
-
-	if (syscall(SYS_close_range, first, ~0U, 0U) == 0)
-		return;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < last)
-		last = limit.rlim_cur;
-	for (rlim_t fd = first; fd < last; fd++)
-		close((int)fd);
-}
-
 int keeper_child_strip(int keep)
 {
 	default_signals();
@@ -51,7 +34,7 @@ int keeper_child_strip(int keep)
 	}
 	if (fcntl(KEEPER_SOCKET, F_SETFD, FD_CLOEXEC) < 0)
 		return -1;
-	close_from(KEEPER_SOCKET + 1);
+	descriptors_close(KEEPER_SOCKET + 1, NULL);
 	return 0;
 }
 
@@ -114,10 +97,50 @@ static bool demands_root(const struct keeper_list *list, uid_t uid, gid_t gid)
 	return demanded;
 }
 
+/* A user other than root must not find a way back. */
+int keeper_child_be(uid_t uid, gid_t gid)
+{
+	if (geteuid() == 0) {
+		if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+			return -1;
+	}
+	errno = EPERM;
+	if (getuid() != uid || geteuid() != uid || getegid() != gid)
+		return -1;
+	return uid != 0 && setresuid((uid_t)-1, 0, (uid_t)-1) == 0 ? -1 : 0;
+}
+
+/* Of root's powers those that the list's verbs need.  A command that is root's own keeps them all. */
+static int keep_capabilities(const struct keeper_list *list)
+{
+	uint32_t keep = JAIL_CAP_FILES_ANY | (list->names ? JAIL_CAP_BECOME : 0);
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct keeper_item *item = &list->items[i];
+
+		if (item->verb == KEEPER_RUN && item->command.uid == 0)
+			return 0;
+		if (item->verb == KEEPER_RUN || item->verb == KEEPER_BECOME)
+			keep |= JAIL_CAP_BECOME | JAIL_CAP_LIMITS;
+	}
+	return jail_keep_capabilities(keep);
+}
+
+static int confine(const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error)
+{
+	struct jail jail = { .change_user = true, .uid = uid, .gid = gid, .groups = { gid }, .group_count = 1 };
+
+	if (geteuid() == 0 && uid != 0 && !demands_root(list, uid, gid))
+		return jail_enter(&jail, error);
+	if (geteuid() != 0 || keep_capabilities(list) == 0)
+		return 0;
+	(void)str_printf(error, "keeper: capabilities: %s", strerror(errno));
+	return -1;
+}
+
 int keeper_child_confine(const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error)
 {
 	const struct rlimit none = { 0, 0 };
-	struct jail jail = { .change_user = true, .uid = uid, .gid = gid, .groups = { gid }, .group_count = 1 };
 
 	if (geteuid() != 0 && has_foreign_command(list, geteuid(), getegid())) {
 		(void)str_add(error, "keeper: to start commands, or to deliver, as another user it must be root");
@@ -126,7 +149,7 @@ int keeper_child_confine(const struct keeper_list *list, uid_t uid, gid_t gid, s
 	(void)umask(0);			/* a file's mode is the list's */
 	if (chdir("/") == 0 && setrlimit(RLIMIT_CORE, &none) == 0 && prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) == 0 &&
 	    prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) == 0)
-		return geteuid() == 0 && uid != 0 && !demands_root(list, uid, gid) ? jail_enter(&jail, error) : 0;
+		return confine(list, uid, gid, error);
 	(void)str_printf(error, "keeper: %s", strerror(errno));
 	return -1;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,9 +72,12 @@ static void find_host(const struct keeper_names *names, struct result *result)
 /* The limit in here as well: a keeper that is killed leaves nobody behind. */
 static int ask(const struct keeper_names *names, int fd)
 {
+	const struct keeper_child *child = names->child;
 	struct result result = { .error = 0 };
 
-	if (keeper_child_strip(fd) < 0)
+	/* what resolves names reads what strangers sent: it has neither root's powers nor the commands' freedom */
+	if (keeper_child_strip(fd) < 0 || (geteuid() == 0 && child->uid != 0 && keeper_child_be(child->uid, child->gid) < 0) ||
+	    keeper_child_sandbox_names(child->list) < 0)
 		return 1;
 	(void)alarm(TIME_LIMIT / CLOCK_SECOND);
 	if (names->verb == KEEPER_RESOLVE)
@@ -103,6 +107,23 @@ static void remove_names(struct keeper_names *names)
 
 static void run_waiting(struct keeper_child *child);
 
+/* Modules and their servers have met no blanks and control characters in names. */
+static bool is_clean(const char *name, size_t len, unsigned char last)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)name[i] <= ' ' || (unsigned char)name[i] > last || name[i] == 0x7f)
+			return false;
+	return true;
+}
+
+/* The process that asked has read what strangers sent, and may not be itself any more. */
+static bool is_sound(enum keeper_verb verb, const struct result *result)
+{
+	if (verb == KEEPER_RESOLVE)
+		return result->count <= KEEPER_ADDRESSES_MAX;
+	return result->count <= KEEPER_NAME_MAX && is_clean(result->is.name, result->count, '~');
+}
+
 static void answered(void *arg, unsigned events)
 {
 	struct keeper_names *names = arg;
@@ -115,7 +136,7 @@ static void answered(void *arg, unsigned events)
 	(void)events;
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	if (n == (ssize_t)sizeof result) {
+	if (n == (ssize_t)sizeof result && is_sound(names->verb, &result)) {
 		answer.error = result.error;
 		answer.count = result.count;
 		len = names->verb == KEEPER_RESOLVE ? result.count * sizeof result.is.addresses[0] : result.count;
@@ -192,12 +213,13 @@ static bool read_payload(struct keeper_names *names, const char *payload, size_t
 			return false;
 		memcpy(&names->address, payload, len);
 		names->address_len = (socklen_t)len;
-		return true;
+		return (names->address.ss_family == AF_INET && len >= sizeof (struct sockaddr_in)) ||
+		    (names->address.ss_family == AF_INET6 && len >= sizeof (struct sockaddr_in6));
 	}
 	if (name_len == 0 || name_len > KEEPER_NAME_MAX || name_len + 2 > len)
 		return false;
 	port_len = strnlen(payload + name_len + 1, len - name_len - 1);
-	if (port_len > PORT_MAX || name_len + port_len + 2 != len)
+	if (port_len > PORT_MAX || name_len + port_len + 2 != len || !is_clean(payload, name_len, UCHAR_MAX) || !is_clean(payload + name_len + 1, port_len, UCHAR_MAX))
 		return false;
 	memcpy(names->name, payload, name_len);
 	memcpy(names->port, payload + name_len + 1, port_len);

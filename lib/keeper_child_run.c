@@ -38,19 +38,6 @@ static int limit_to(int resource, uint64_t value)
 	return value == 0 ? 0 : setrlimit(resource, &limit);
 }
 
-/* A user other than root must not find a way back. */
-static int become(const struct keeper_command *command)
-{
-	if (geteuid() == 0) {
-		if (setgroups(0, NULL) < 0 || setresgid(command->gid, command->gid, command->gid) < 0 || setresuid(command->uid, command->uid, command->uid) < 0)
-			return -1;
-	}
-	errno = EPERM;
-	if (getuid() != command->uid || geteuid() != command->uid || getegid() != command->gid)
-		return -1;
-	return command->uid != 0 && setuid(0) == 0 ? -1 : 0;
-}
-
 static int limit_all(const struct keeper_command *command)
 {
 	(void)umask(077);
@@ -73,7 +60,7 @@ static int tell(int why)
 
 static int execute_command(const struct keeper_item *item, char *const *env)
 {
-	if (limit_all(&item->command) == 0 && become(&item->command) == 0 && chdir(item->command.directory) == 0 && die_with_keeper() == 0)
+	if (limit_all(&item->command) == 0 && keeper_child_be(item->command.uid, item->command.gid) == 0 && chdir(item->command.directory) == 0 && die_with_keeper() == 0)
 		(void)execve(item->path, item->command.argv, env);
 	return tell(errno);
 }

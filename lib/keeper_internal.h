@@ -71,6 +71,9 @@ struct keeper_list {
 	struct keeper_item items[KEEPER_ITEMS_MAX];
 	size_t count;
 	bool names;
+	enum sandbox_mode sandbox;
+	void (*forget)(void *arg);	/* NULL: nothing */
+	void *forget_arg;
 };
 
 /* NAME=value whose name is one of names, none of them twice, with a value free of control characters. */
@@ -86,6 +89,8 @@ struct keeper_names;			/* a name being resolved or waiting for its turn */
 
 struct keeper_child {
 	const struct keeper_list *list;
+	uid_t uid;			/* whom it is to be where the list does not demand root */
+	gid_t gid;
 	struct loop *loop;
 	struct loop_watch *watch;
 	int fd;
@@ -107,6 +112,12 @@ void keeper_child_fail(struct keeper_child *child, uint32_t id, int error);
 int keeper_child_close(int fd);
 /* Becomes the user where the list allows it. */
 int keeper_child_confine(const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error);
+/* Root becomes that user for good; whoever else must be her already.  0, or -1 with errno. */
+int keeper_child_be(uid_t uid, gid_t gid);
+/* What is forbidden to the process from now on.  0, or -1 with error. */
+int keeper_child_sandbox(const struct keeper_list *list, struct str *error);
+/* The same in a fork that resolves a name: 0, or -1. */
+int keeper_child_sandbox_names(const struct keeper_list *list);
 /* In a fork of the process: default signals, and no descriptor but 0, 1, 2 and keep, which becomes 3. */
 int keeper_child_strip(int keep);
 

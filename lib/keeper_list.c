@@ -140,6 +140,17 @@ int keeper_allow_names(struct keeper_list *list)
 	return 0;
 }
 
+void keeper_set_sandbox(struct keeper_list *list, enum sandbox_mode mode)
+{
+	list->sandbox = mode;
+}
+
+void keeper_set_forget(struct keeper_list *list, void (*fn)(void *arg), void *arg)
+{
+	list->forget = fn;
+	list->forget_arg = arg;
+}
+
 bool keeper_list_empty(const struct keeper_list *list)
 {
 	return list->count == 0 && !list->names;

@@ -6,6 +6,7 @@
  * Memory can never be made executable.  A socket of a family that was not asked for answers EAFNOSUPPORT, a fork EPERM, openat without SANDBOX_FILES ENOSYS.
  *
  * Landlock binds the calling thread and those that it makes, the filter all threads: enter before threads are made.
+ * With SANDBOX_NAMES the dangerous calls answer EPERM: a module that tries one may have another way.
  * With SANDBOX_CHILDREN, where programs of others run under it, only the dangerous calls are stopped, and there is no Landlock.
  */
 #ifndef DEADDROP_SANDBOX_H
@@ -21,6 +22,11 @@ enum sandbox_mode { SANDBOX_ON, SANDBOX_LOG, SANDBOX_OFF };
 #define SANDBOX_INET 4U		/* the same for AF_INET and AF_INET6 */
 #define SANDBOX_THREADS 8U	/* clone with CLONE_THREAD, futex: for pthread_create */
 #define SANDBOX_CHILDREN 16U	/* fork, execve, wait, kill: for by-hand runs of a pipe only; stages use the keeper */
+
+/* What a keeper needs */
+#define SANDBOX_READING 32U	/* open for reading (for writing: EACCES), stat, list */
+#define SANDBOX_NAMES 64U	/* with UNIX, INET and READING: a resolver, with whatever modules the C library loads for it: netlink, libraries mapped, a process for each question, SIGKILL */
+#define SANDBOX_BECOME 128U	/* setgroups, setresgid, setresuid: of a root, for the processes that it makes */
 
 #define SANDBOX_READ 1U		/* Landlock: read files, list directories */
 #define SANDBOX_WRITE 2U	/* write, create, remove, rename, link, truncate; implies nothing of READ */

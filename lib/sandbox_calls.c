@@ -57,6 +57,21 @@ static const int files[] = {
 #endif
 };
 
+static const int reading[] = {
+	SYS_faccessat, SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_statfs, SYS_fstatfs, SYS_getcwd, SYS_chdir,
+#ifdef __x86_64__
+	SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_getdents,
+#endif
+};
+static const int openats[] = { SYS_openat };
+static const int maps[] = { SYS_mmap };
+static const int waits[] = { SYS_wait4, SYS_waitid };
+static const int kills[] = { SYS_kill };
+static const int becoming[] = { SYS_setgroups, SYS_setresgid, SYS_setresuid };
+#ifdef __x86_64__
+static const int opens[] = { SYS_open };
+#endif
+
 static const int threads[] = { SYS_sched_getparam, SYS_sched_getscheduler, SYS_sched_get_priority_max, SYS_sched_get_priority_min };
 
 /* With children the calls that are in no list pass, as a program of somebody else's will need them; what stands here is what would be filtered. */
@@ -108,6 +123,16 @@ const struct sandbox_group sandbox_calls[] = {
 	GROUP(SANDBOX_ALLOW, SANDBOX_FILES, files),
 	GROUP(SANDBOX_ALLOW, SANDBOX_THREADS, threads),
 	GROUP(SANDBOX_ALLOW, SANDBOX_CHILDREN, children),
+	GROUP(SANDBOX_ALLOW, SANDBOX_READING, reading),
+	GROUP(SANDBOX_OPENAT_READING, SANDBOX_READING, openats),
+	GROUP(SANDBOX_ALLOW, SANDBOX_NAMES, waits),
+	GROUP(SANDBOX_FILE_EXECUTABLE, SANDBOX_NAMES, maps),
+	GROUP(SANDBOX_SIGKILL, SANDBOX_NAMES, kills),
+	GROUP(SANDBOX_ALLOW, SANDBOX_BECOME, becoming),
+#ifdef __x86_64__
+	GROUP(SANDBOX_OPEN_READING, SANDBOX_READING, opens),
+	GROUP(SANDBOX_ALLOW, SANDBOX_NAMES, forks),
+#endif
 	GROUP(SANDBOX_NOT_EXECUTABLE, 0, executable),
 	GROUP(SANDBOX_IOCTL, 0, ioctls),
 	GROUP(SANDBOX_SOCKET, 0, families),

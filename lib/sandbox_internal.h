@@ -12,14 +12,18 @@
 
 enum sandbox_rule {
 	SANDBOX_ALLOW,
-	SANDBOX_KILL,
+	SANDBOX_KILL,			/* with names EPERM */
 	SANDBOX_REFUSE,			/* EPERM */
-	SANDBOX_IDENTITY,		/* change of user or group: kills; with children EPERM, as some of them try it */
+	SANDBOX_IDENTITY,		/* change of user or group: kills; with children or names EPERM, as some of them try it */
+	SANDBOX_OPENAT_READING,		/* third argument: flags without writing or creating */
+	SANDBOX_OPEN_READING,		/* the same, second argument */
+	SANDBOX_FILE_EXECUTABLE,	/* mmap: executable where it is a file's */
+	SANDBOX_SIGKILL,		/* second argument: SIGKILL */
 	SANDBOX_NOT_EXECUTABLE,		/* third argument without PROT_EXEC (mmap, mprotect) */
 	SANDBOX_IOCTL,			/* second argument: what the C library asks of a descriptor, and FIONREAD, FIONBIO */
 	SANDBOX_SOCKET,			/* first argument: a family that the stage needs */
 	SANDBOX_PAIR,			/* first argument: AF_UNIX */
-	SANDBOX_CLONE,			/* a thread, or with children a process; never a namespace */
+	SANDBOX_CLONE,			/* a thread, or with children or names a process; never a namespace */
 	SANDBOX_LIMIT,			/* prlimit64: reading its own */
 	SANDBOX_SELF,			/* first argument: the process itself (kill, tgkill, tkill) */
 	SANDBOX_PRCTL,			/* first argument: names of threads and of memory */

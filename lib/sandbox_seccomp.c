@@ -6,6 +6,9 @@
 #include "sandbox_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -94,7 +97,7 @@ static void rule_allow(struct program *p)
 
 static void rule_kill(struct program *p)
 {
-	put_return(p, RETURN_KILL_PROCESS);
+	put_return(p, (p->needs & SANDBOX_NAMES) != 0 ? RETURN_ERRNO(EPERM) : RETURN_KILL_PROCESS);
 }
 
 static void rule_refuse(struct program *p)
@@ -104,7 +107,44 @@ static void rule_refuse(struct program *p)
 
 static void rule_identity(struct program *p)
 {
-	put_return(p, (p->needs & SANDBOX_CHILDREN) != 0 ? RETURN_ERRNO(EPERM) : RETURN_KILL_PROCESS);
+	put_return(p, (p->needs & (SANDBOX_CHILDREN | SANDBOX_NAMES)) != 0 ? RETURN_ERRNO(EPERM) : RETURN_KILL_PROCESS);
+}
+
+static void put_reading(struct program *p, unsigned n)
+{
+	put_argument(p, n);
+	put(p, IF_ANY_BIT, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 0, 1);
+	put_return(p, RETURN_ERRNO(EACCES));
+	put_return(p, RETURN_ALLOW);
+}
+
+static void rule_openat_reading(struct program *p)
+{
+	put_reading(p, 2);
+}
+
+static void rule_open_reading(struct program *p)
+{
+	put_reading(p, 1);
+}
+
+/* A library is a file.  What was written into memory is never executed. */
+static void rule_file_executable(struct program *p)
+{
+	put_argument(p, 2);
+	put(p, IF_ANY_BIT, PROT_EXEC, 0, 3);
+	put_argument(p, 3);
+	put(p, IF_ANY_BIT, MAP_ANONYMOUS, 0, 1);
+	put_return(p, RETURN_ERRNO(EACCES));
+	put_return(p, RETURN_ALLOW);
+}
+
+static void rule_sigkill(struct program *p)
+{
+	static const uint32_t known[] = { SIGKILL };
+
+	put_argument(p, 1);
+	put_one_of(p, known, 1, RETURN_ERRNO(EPERM));
 }
 
 static void rule_not_executable(struct program *p)
@@ -117,15 +157,17 @@ static void rule_not_executable(struct program *p)
 
 static void rule_ioctl(struct program *p)
 {
-	static const uint32_t known[] = { FIONREAD, FIONBIO, TCGETS, TIOCGWINSZ };
+	static const uint32_t known[] = { FIONREAD, FIONBIO, TCGETS, TIOCGWINSZ, SIOCGIFINDEX, SIOCGIFNAME };
+	size_t count = sizeof known / sizeof known[0];
 
+	/* the last two: of an interface, behind the % of an address */
 	put_argument(p, 1);
-	put_one_of(p, known, sizeof known / sizeof known[0], RETURN_ERRNO(ENOTTY));
+	put_one_of(p, known, (p->needs & SANDBOX_NAMES) != 0 ? count : count - 2, RETURN_ERRNO(ENOTTY));
 }
 
 static void rule_socket(struct program *p)
 {
-	uint32_t families[3];
+	uint32_t families[4];
 	size_t count = 0;
 
 	if ((p->needs & SANDBOX_UNIX) != 0)
@@ -134,6 +176,8 @@ static void rule_socket(struct program *p)
 		families[count++] = AF_INET;
 		families[count++] = AF_INET6;
 	}
+	if ((p->needs & SANDBOX_NAMES) != 0)
+		families[count++] = AF_NETLINK;
 	if ((p->needs & SANDBOX_CHILDREN) != 0) {
 		put_return(p, RETURN_ALLOW);
 		return;
@@ -155,7 +199,7 @@ static void rule_clone(struct program *p)
 	put_argument(p, 0);
 	put(p, IF_ANY_BIT, CLONE_ANY_NAMESPACE, 0, 1);
 	put_return(p, RETURN_KILL_PROCESS);
-	if ((p->needs & SANDBOX_CHILDREN) == 0) {
+	if ((p->needs & (SANDBOX_CHILDREN | SANDBOX_NAMES)) == 0) {
 		put(p, IF_ANY_BIT, (p->needs & SANDBOX_THREADS) != 0 ? CLONE_AS_THREAD : 0, 1, 0);
 		put_return(p, RETURN_ERRNO(EPERM));
 	}
@@ -193,6 +237,8 @@ static void rule_prctl(struct program *p)
 
 static void (*const rules[SANDBOX_RULES])(struct program *p) = {
 	[SANDBOX_ALLOW] = rule_allow, [SANDBOX_KILL] = rule_kill, [SANDBOX_REFUSE] = rule_refuse, [SANDBOX_IDENTITY] = rule_identity, [SANDBOX_NOT_EXECUTABLE] = rule_not_executable,
+	[SANDBOX_OPENAT_READING] = rule_openat_reading, [SANDBOX_OPEN_READING] = rule_open_reading, [SANDBOX_FILE_EXECUTABLE] = rule_file_executable,
+	[SANDBOX_SIGKILL] = rule_sigkill,
 	[SANDBOX_IOCTL] = rule_ioctl, [SANDBOX_SOCKET] = rule_socket, [SANDBOX_PAIR] = rule_pair, [SANDBOX_CLONE] = rule_clone,
 	[SANDBOX_LIMIT] = rule_limit, [SANDBOX_SELF] = rule_self, [SANDBOX_PRCTL] = rule_prctl,
 };

@@ -228,6 +228,7 @@ static int start_keeper(struct local *local, struct stage *stage, struct str *er
 	int status = list ? list_drops(local, stage, list, error) : EX_OSERR;
 
 	if (!status && !keeper_list_empty(list)) {
+		keeper_set_sandbox(list, stage_sandbox(stage)->mode);
 		local->keeper = keeper_start(list, jail->change_user ? jail->uid : geteuid(), jail->change_user ? jail->gid : getegid(), error);
 		status = local->keeper ? 0 : EX_CONFIG;
 	}

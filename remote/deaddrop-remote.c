@@ -113,6 +113,12 @@ static int read_routes(struct remote *remote, struct stage *stage, struct str *e
 	return remote->table.file && !route_complete(route, error) ? 0 : EX_USAGE;
 }
 
+/* In the keeper, which has no need of TLS's keys. */
+static void forget(void *table)
+{
+	route_table_free(table);
+}
+
 static int open_routes(struct remote *remote, struct stage *stage, struct str *error)
 {
 	const struct jail *jail = stage_jail(stage);
@@ -124,8 +130,12 @@ static int open_routes(struct remote *remote, struct stage *stage, struct str *e
 	for (struct route *route = remote->table.first; route && !status; route = route->next)
 		if (route_open(route, list, uid, gid, error) < 0)
 			status = EX_CONFIG;
-	if (!status && !keeper_list_empty(list) && !(remote->world.keeper = keeper_start(list, uid, gid, error)))
-		status = EX_OSERR;
+	if (!status && !keeper_list_empty(list)) {
+		keeper_set_sandbox(list, stage_sandbox(stage)->mode);
+		keeper_set_forget(list, forget, &remote->table);
+		remote->world.keeper = keeper_start(list, uid, gid, error);
+		status = remote->world.keeper ? 0 : EX_OSERR;
+	}
 	keeper_list_free(list);
 	return status;
 }

@@ -189,6 +189,12 @@ static int open_doors(struct serve *serve, struct stage *stage, struct str *erro
 	return status ? status : open_configured(&serve->doors, &serve->config, error);
 }
 
+/* In the keeper, which has no need of TLS's key and of logins. */
+static void forget(void *config)
+{
+	config_free(config);
+}
+
 /* The names of clients come from outside of the jail. */
 static int start_keeper(struct serve *serve, struct stage *stage, struct str *error)
 {
@@ -198,8 +204,11 @@ static int start_keeper(struct serve *serve, struct stage *stage, struct str *er
 	if (stage_checking(stage) || !(serve->config.fcrdns || rules_need_names(serve->config.rules)))
 		return 0;
 	list = keeper_list_new();
-	if (list && !keeper_allow_names(list))
+	if (list && !keeper_allow_names(list)) {
+		keeper_set_sandbox(list, stage_sandbox(stage)->mode);
+		keeper_set_forget(list, forget, &serve->config);
 		serve->server.keeper = keeper_start(list, jail->change_user ? jail->uid : getuid(), jail->change_user ? jail->gid : getgid(), error);
+	}
 	keeper_list_free(list);
 	return serve->server.keeper ? 0 : EX_OSERR;
 }

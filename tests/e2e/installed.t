@@ -96,6 +96,11 @@ check_confinement() {
 	# The password's file is root's alone: remote, which reads it at each login, has a keeper that may, and imap, which has read it, has one that may not.
 	for child in $(cat "/proc/$(pid_of imap)/task/$(pid_of imap)/children"); do
 		check_process "$1: imap's keeper" "$child" deaddrop-imap "$(id -g deaddrop-imap)"
+		is "$(status_of "$child" Seccomp)" 2 "$1: imap's keeper has a seccomp filter"
+	done
+	for child in $(cat "/proc/$(pid_of remote)/task/$(pid_of remote)/children"); do
+		is "$(status_of "$child" Seccomp)" 2 "$1: remote's keeper has a seccomp filter"
+		is "$(sed -n 's/^Cap\(Prm\|Bnd\):[ \t]*0*//p' "/proc/$child/status" | sort -u)" e6 "$1: and of root's capabilities those for files and for asking names as somebody else"
 	done
 	for stage in $all_stages; do
 		[ $stage = queue ] || [ $stage = send ] ||

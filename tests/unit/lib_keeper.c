@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -639,6 +641,216 @@ static void not_root(void **state)
 	str_free(&error);
 }
 
+/* ---- what is forbidden to it ---- */
+
+/* A number of the status of the youngest child, which the keeper is; hexadecimal ones too. */
+static unsigned long long status_of(const char *name)
+{
+	char path[64], line[256];
+	unsigned long long value = ~0ULL;
+	int pid = -1, one;
+	FILE *file;
+
+	(void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	file = fopen(path, "r");
+	assert_non_null(file);
+	while (fscanf(file, "%d", &one) == 1)
+		pid = one;
+	fclose(file);
+	(void)snprintf(path, sizeof path, "/proc/%d/status", pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file) != NULL)
+		if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':')
+			value = strtoull(line + strlen(name) + 1, NULL, strncmp(name, "Cap", 3) == 0 ? 16 : 10);
+	fclose(file);
+	return value;
+}
+
+static void expect_status(struct fixture *f, const char *name, unsigned long long value)
+{
+	struct keeper *keeper = start(f);
+
+	assert_int_equal(status_of(name), value);
+	keeper_stop(keeper);
+}
+
+/* A keeper of files, sockets and names has a filter, one of commands, which would inherit it, has none. */
+static void filters(void **state)
+{
+	struct fixture *f = *state;
+	char path[128];
+
+	add_file(f, "file", O_RDONLY);
+	assert_true(keeper_add_socket(f->list, in_directory(f, "socket", path)) >= 0);
+	expect_status(f, "Seccomp", 2);
+	expect_status(f, "NoNewPrivs", 1);
+	keeper_set_sandbox(f->list, SANDBOX_OFF);
+	expect_status(f, "Seccomp", 0);
+	keeper_set_sandbox(f->list, SANDBOX_ON);
+	keeper_allow_names(f->list);
+	expect_status(f, "Seccomp", 2);
+	add_shell(f, "true", getuid(), getgid());
+	expect_status(f, "Seccomp", 0);
+	expect_status(f, "NoNewPrivs", 1);
+}
+
+/* A service that is started anew makes its directory anew, and a token may be behind a link. */
+static void made_anew(void **state)
+{
+	struct fixture *f = *state;
+	char path[128], target[160];
+	int token, behind_link;
+	struct keeper *keeper;
+
+	assert_int_equal(mkdir("run", 0755), 0);
+	assert_int_equal(mkdir("run/service", 0755), 0);
+	(void)snprintf(target, sizeof target, "%s", in_directory(f, "run/service/token", path));
+	assert_int_equal(symlink(target, "link"), 0);
+	token = add_file(f, "run/service/token", O_RDONLY);
+	behind_link = add_file(f, "link", O_RDONLY);
+	keeper = start(f);
+	expect_open(f, keeper, token, ENOENT);
+	for (int i = 0; i < 2; i++) {
+		f->seen.fd = open("run/service/token", O_WRONLY | O_CREAT, 0644);
+		assert_true(f->seen.fd >= 0);
+		close(f->seen.fd);
+		expect_open(f, keeper, token, 0);
+		close(f->seen.fd);
+		expect_open(f, keeper, behind_link, 0);
+		close(f->seen.fd);
+		assert_int_equal(unlink("run/service/token"), 0);
+		assert_int_equal(rmdir("run/service"), 0);
+		assert_int_equal(mkdir("run/service", 0755), 0);
+	}
+	keeper_stop(keeper);
+	assert_int_equal(rmdir("run/service"), 0);
+	assert_int_equal(rmdir("run"), 0);
+}
+
+static void wipe(void *arg)
+{
+	*(volatile int *)arg = 1;
+}
+
+/* In its own memory alone */
+static void forgets(void **state)
+{
+	struct fixture *f = *state;
+	int *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(shared != MAP_FAILED);
+	keeper_set_forget(f->list, wipe, shared);
+	keeper_allow_names(f->list);
+	keeper_stop(start(f));
+	assert_int_equal(*shared, 1);
+	munmap(shared, sizeof *shared);
+}
+
+/* In the process that asks for a name: what it can still do, and what it cannot. */
+static int ask_confined(const struct keeper_list *list)
+{
+	struct addrinfo *found, hints = { .ai_flags = AI_NUMERICHOST };
+	int fd;
+
+	if (keeper_child_sandbox_names(list) < 0)
+		return 1;
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 2 || getaddrinfo("127.0.0.1", "25", &hints, &found) != 0)
+		return 2;
+	fd = socket(AF_NETLINK, SOCK_RAW, 0);
+	if (fd < 0 || open("/etc/passwd", O_RDONLY) < 0)
+		return 3;
+	if (open("/tmp/deaddrop-keeper-test", O_WRONLY | O_CREAT, 0600) >= 0 || open("/dev/null", O_RDWR) >= 0 || socket(AF_PACKET, SOCK_RAW, 0) >= 0)
+		return 4;
+	if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED || kill(getppid(), 0) == 0 || kill(getppid(), SIGTERM) == 0)
+		return 5;
+	return execl("/bin/true", "true", NULL) < 0 && errno == EPERM ? 0 : 6;
+}
+
+static void names_beside_commands(void **state)
+{
+	struct fixture *f = *state;
+	int status;
+	pid_t pid;
+
+	add_shell(f, "true", getuid(), getgid());
+	keeper_allow_names(f->list);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(ask_confined(f->list));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* What stays root has just the powers for its list, and names are asked for by somebody else. */
+static void capabilities(void **state)
+{
+	struct fixture *f = *state;
+	struct keeper *keeper;
+	int index;
+
+	if (geteuid() != 0) {
+		print_message("[  NOTE  ] not root: nothing to see here\n");
+		skip();
+	}
+	f->seen.fd = open("file", O_WRONLY | O_CREAT, 0600);
+	close(f->seen.fd);
+	index = add_file(f, "file", O_RDONLY);		/* which only root may read */
+	keeper = start_as(f, USER, GROUP);
+	assert_int_equal(status_of("Uid"), 0);
+	assert_int_equal(status_of("CapEff"), 0x6);
+	assert_int_equal(status_of("CapBnd"), 0x6);
+	assert_int_equal(status_of("Seccomp"), 2);
+	expect_open(f, keeper, index, 0);
+	close(f->seen.fd);
+	keeper_stop(keeper);
+
+	keeper_allow_names(f->list);
+	keeper = start_as(f, USER, GROUP);
+	assert_int_equal(status_of("CapEff"), 0xe6);
+	assert_int_equal(status_of("Seccomp"), 2);
+	expect_open(f, keeper, index, 0);
+	close(f->seen.fd);
+	assert_int_equal(keeper_resolve(keeper, "127.0.0.1", "25", got_names, &f->seen), 0);
+	wait_for(f, 1);
+	assert_int_equal(f->seen.error, 0);
+	keeper_stop(keeper);
+
+	add_shell(f, "true", USER + 1, GROUP);
+	keeper = start_as(f, USER, GROUP);
+	assert_int_equal(status_of("CapPrm") & ~0x1000000ULL, 0xe6);	/* a container may have taken SYS_RESOURCE from us */
+	keeper_stop(keeper);
+}
+
+/* Bytes that no name has, and addresses that are none, do not reach the C library. */
+static void strange_names(void **state)
+{
+	static const char *const strange[] = { "a\nb", "a b", "\x01", "x\x7f", "localhost\t" };
+	struct fixture *f = *state;
+	const struct sockaddr_un path = { .sun_family = AF_UNIX, .sun_path = "/x" };
+	const struct sockaddr_in cut = { .sin_family = AF_INET };
+	struct keeper *keeper;
+
+	keeper_allow_names(f->list);
+	keeper = start(f);
+	for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++) {
+		assert_int_equal(keeper_resolve(keeper, strange[i], NULL, got_names, &f->seen), 0);
+		wait_for(f, 1);
+		assert_int_equal(f->seen.error, EAI_NONAME);
+	}
+	assert_int_equal(keeper_resolve(keeper, "127.0.0.1", "2 5", got_names, &f->seen), 0);
+	wait_for(f, 1);
+	assert_int_equal(f->seen.error, EAI_NONAME);
+	assert_int_equal(keeper_host(keeper, (const struct sockaddr *)&path, sizeof path, got_host, &f->seen), 0);
+	wait_for(f, 1);
+	assert_int_equal(f->seen.error, EAI_NONAME);
+	assert_int_equal(keeper_host(keeper, (const struct sockaddr *)&cut, sizeof cut - 9, got_host, &f->seen), 0);
+	wait_for(f, 1);
+	assert_int_equal(f->seen.error, EAI_NONAME);
+	keeper_stop(keeper);
+}
+
 /* ---- becoming a user whom the request names ---- */
 
 static int add_recipient(struct fixture *f, const char *script, uid_t least_uid, int (*function)(void *arg))
@@ -730,7 +942,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lists), TEST(clean_environment), TEST(files), TEST(sockets), TEST(commands), TEST(kill_command), TEST(many), TEST(names), TEST(names_not_allowed),
-		TEST(stop_answers_all), TEST(stop_from_callback), TEST(keeper_dies), TEST(hostile_requests), TEST(users), TEST(recipients), TEST(not_root),
+		TEST(stop_answers_all), TEST(stop_from_callback), TEST(keeper_dies), TEST(hostile_requests), TEST(users), TEST(filters), TEST(made_anew), TEST(forgets),
+		TEST(names_beside_commands), TEST(capabilities), TEST(strange_names), TEST(recipients), TEST(not_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -527,6 +527,59 @@ static void modes(void **state)
 	assert_int_equal(run_box(&box, reports_version), 0);
 }
 
+static int reads_alone(void)
+{
+	CHECK(open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NONBLOCK) >= 0);
+	CHECK(open("/dev/null", O_WRONLY) == -1 && errno == EACCES);
+	CHECK(open("/dev/null", O_RDWR) == -1 && errno == EACCES);
+	CHECK(open("/tmp/sandbox.new", O_RDONLY | O_CREAT, 0600) == -1 && errno == EACCES);
+	CHECK(open("/tmp", O_TMPFILE | O_WRONLY, 0600) == -1 && errno == EACCES);
+	CHECK(unlink("/tmp/sandbox.new") == -1 && errno == ENOSYS);
+	CHECK(fork() == -1 && errno == EPERM);
+	CHECK(setresuid(getuid(), getuid(), getuid()) == 0);
+	return 0;
+}
+
+static int tries_to_become(void)
+{
+	return setresuid(getuid(), getuid(), getuid());
+}
+
+static int keeps_memory(void)
+{
+	int fd = open("/bin/sh", O_RDONLY);
+
+	CHECK(fd >= 0 && mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EACCES);
+	return 0;
+}
+
+static int maps_libraries(void)
+{
+	int fd = open("/bin/sh", O_RDONLY);
+
+	CHECK(fd >= 0 && mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) != MAP_FAILED);
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EACCES);
+	CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1 && errno == EPERM);
+	CHECK(setresuid(getuid(), getuid(), getuid()) == -1 && errno == EPERM);
+	return 0;
+}
+
+/* What keepers have */
+static void keepers(void **state)
+{
+	struct sandbox box = { .mode = SANDBOX_ON, .needs = SANDBOX_UNIX | SANDBOX_READING };
+
+	(void)state;
+	skip_unfit();
+	assert_int_equal(sandbox_allow(&box, "/", SANDBOX_READ), 0);
+	assert_int_equal(run_box(&box, keeps_memory), 0);
+	assert_int_equal(WTERMSIG(run_box(&box, tries_to_become)), SIGSYS);
+	box.needs |= SANDBOX_BECOME;
+	assert_int_equal(run_box(&box, reads_alone), 0);
+	box.needs = SANDBOX_UNIX | SANDBOX_READING | SANDBOX_INET | SANDBOX_NAMES;
+	assert_int_equal(run_box(&box, maps_libraries), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,7 +588,7 @@ int main(void)
 		cmocka_unit_test(other_numbers),
 #endif
 		cmocka_unit_test(sockets), cmocka_unit_test(threads_and_children),
-		cmocka_unit_test_setup_teardown(files, scratch, clean), cmocka_unit_test(modes),
+		cmocka_unit_test_setup_teardown(files, scratch, clean), cmocka_unit_test(modes), cmocka_unit_test(keepers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
