@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "byhand.h"
+#include "clock.h"
 #include "host.h"
 #include "intake.h"
 #include "options.h"
@@ -15,6 +16,7 @@
 
 #define BUFFER_CAP (8U * 1024 * 1024)
 #define FILES_MAX 2048
+#define HAND_DEADLINE (3600 * CLOCK_SECOND)	/* whoever waits can break it off himself */
 
 struct remote {
 	struct stage *stage;
@@ -96,6 +98,12 @@ static int find_name(struct remote *remote)
 	return 0;
 }
 
+/* With --in it is a stage, even where its one drop is described by options, unless something was said that only one message has. */
+static bool is_stage(const struct remote *remote, struct stage *stage)
+{
+	return stage_in(stage, 0) && !remote->drop && !remote->byhand.sender && !remote->byhand.recipients.len;
+}
+
 static int read_routes(struct remote *remote, struct stage *stage, struct str *error)
 {
 	const char *config = stage_config(stage);
@@ -106,10 +114,12 @@ static int read_routes(struct remote *remote, struct stage *stage, struct str *e
 	if (config)
 		return route_table_read(&remote->table, config, error) < 0 ? EX_CONFIG : 0;
 	if (!route)
-		return str_add(error, "where to send to is missing: --config FILE, or --relay HOST or --lmtp PATH to send one message by hand"), EX_USAGE;
+		return str_add(error, "where to send to is missing: --config FILE, --relay HOST or --lmtp PATH"), EX_USAGE;
 	remote->options.route = NULL;
 	remote->table.first = route;
 	remote->table.file = strdup("the command line");
+	if (!route->deadline)
+		route->deadline = is_stage(remote, stage) ? ROUTE_DEADLINE : HAND_DEADLINE;
 	return remote->table.file && !route_complete(route, error) ? 0 : EX_USAGE;
 }
 
@@ -193,7 +203,7 @@ static int run_by_hand(struct remote *remote, struct stage *stage, struct str *e
 	int status;
 
 	if (stage_jail(stage)->root || stage_jail(stage)->change_user || stage_in(stage, 0))
-		return str_add(error, "a run by hand works as who calls it: without --in, --chroot and --user"), EX_USAGE;
+		return str_add(error, "a run by hand works as who calls it: without --in, --chroot and --user; and a stage without --drop, --sender and --recipient"), EX_USAGE;
 	if (!remote->byhand.sender)
 		remote->byhand.sender = getenv("SENDER");
 	if (!remote->byhand.recipients.len && recipient && *recipient && str_append(&remote->byhand.recipients, recipient, strlen(recipient) + 1) < 0)
@@ -207,7 +217,7 @@ static int run_by_hand(struct remote *remote, struct stage *stage, struct str *e
 static int prepare(void *self, struct stage *stage, struct str *error)
 {
 	struct remote *remote = self;
-	bool byhand = remote->drop || remote->options.route;
+	bool byhand = (remote->drop || remote->options.route) && !is_stage(remote, stage);
 	int status;
 
 	remote->stage = stage;
@@ -298,7 +308,7 @@ int main(int argc, char **argv)
 {
 	static const struct stage_program program = {
 		.name = "remote",
-		.synopsis = "deaddrop-remote --in SOCKET --config FILE [OPTION]...\n"
+		.synopsis = "deaddrop-remote --in SOCKET --config FILE | --relay HOST[:PORT] | --lmtp PATH|HOST:PORT [OPTION]...\n"
 		    "deaddrop-remote --relay HOST[:PORT] --sender ADDRESS --recipient ADDRESS [OPTION]... < MESSAGE\n"
 		    "deaddrop-remote --lmtp PATH|HOST:PORT --sender ADDRESS --recipient ADDRESS [OPTION]... < MESSAGE\n"
 		    "deaddrop-remote --check --config FILE | --relay HOST | --lmtp PATH [OPTION]...\n",

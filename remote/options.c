@@ -5,31 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HAND_NAME "remote"
-#define HAND_DEADLINE (UINT64_C(3600) * 1000000)	/* whoever waits can break it off himself */
 
 const struct stage_option options_table[] = {
-	{ "relay", 0, "HOST[:PORT]", "by hand, repeatable: a server for mail by SMTP; the next one is used where one fails (default port: 587, with TLS implicit 465, none 25)" },
-	{ "lmtp", 0, "PATH|HOST:PORT", "by hand, repeatable: the same for LMTP (default: none)" },
+	{ "relay", 0, "HOST[:PORT]", "repeatable: a server for mail by SMTP; the next one is used where one fails (default port: 587, with TLS implicit 465, none 25)" },
+	{ "lmtp", 0, "PATH|HOST:PORT", "repeatable: the same for LMTP (default: none)" },
 	{ "sender", 0, "ADDRESS", "by hand: the envelope sender (default: SENDER of the environment)" },
 	{ "recipient", 0, "ADDRESS", "by hand, repeatable: a recipient (default: RECIPIENT of the environment)" },
 	{ "drop", 0, "NAME", "by hand, with --config: the drop to be used (default: none)" },
-	{ "tls", 0, "starttls|implicit|none", "by hand: how TLS begins (default: by the port; none for LMTP on this host)" },
-	{ "verify", 0, "yes|no", "by hand: whether the server's certificate must be right (default: yes)" },
-	{ "ca-file", 0, "FILE", "by hand: certificates to trust (default: the system's)" },
-	{ "pin", 0, "sha256//PIN", "by hand, repeatable: a key that the server must have (default: none)" },
-	{ "certificate", 0, "FILE", "by hand: a certificate to show, PEM (default: none)" },
-	{ "key", 0, "FILE", "by hand: its key (default: in the same file)" },
-	{ "login", 0, "USER", "by hand: log in as this user (default: no login)" },
-	{ "password-file", 0, "FILE", "by hand: its first line is the password (default: none)" },
-	{ "token-file", 0, "FILE", "by hand: its first line is an OAuth 2 token (default: none)" },
-	{ "mechanisms", 0, "NAMES", "by hand: SASL mechanisms that may be used (default: the best that is offered)" },
-	{ "clear", 0, "yes|no", "by hand: show a password also to a server that was not verified (default: no)" },
+	{ "tls", 0, "starttls|implicit|none", "how TLS begins (default: by the port; none for LMTP on this host)" },
+	{ "verify", 0, "yes|no", "whether the server's certificate must be right (default: yes)" },
+	{ "ca-file", 0, "FILE", "certificates to trust (default: the system's)" },
+	{ "pin", 0, "sha256//PIN", "repeatable: a key that the server must have (default: none)" },
+	{ "certificate", 0, "FILE", "a certificate to show, PEM (default: none)" },
+	{ "key", 0, "FILE", "its key (default: in the same file)" },
+	{ "login", 0, "USER", "log in as this user (default: no login)" },
+	{ "password-file", 0, "FILE", "its first line is the password (default: none)" },
+	{ "token-file", 0, "FILE", "its first line is an OAuth 2 token (default: none)" },
+	{ "mechanisms", 0, "NAMES", "SASL mechanisms that may be used (default: the best that is offered)" },
+	{ "clear", 0, "yes|no", "show a password also to a server that was not verified (default: no)" },
 	{ "name", 0, "HOST", "name to greet with (default: the host's full name, or else its address)" },
-	{ "timeout", 0, "DURATION", "by hand: longest wait for an answer (default: as in RFC 5321, 10s to 10m)" },
-	{ "deadline", 0, "DURATION", "by hand: end of the whole attempt (default: 1h)" },
-	{ "chunking", 0, "yes|no", "by hand: use BDAT where it is offered (default: yes)" },
-	{ "pipelining", 0, "yes|no", "by hand: use pipelining where it is offered (default: yes)" },
+	{ "timeout", 0, "DURATION", "longest wait for an answer (default: as in RFC 5321, 2m to 10m)" },
+	{ "deadline", 0, "DURATION", "end of the whole attempt (default: 14m, by hand 1h)" },
+	{ "chunking", 0, "yes|no", "use BDAT where it is offered (default: yes)" },
+	{ "pipelining", 0, "yes|no", "use pipelining where it is offered (default: yes)" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -83,7 +81,6 @@ static int add_server(struct route *route, bool lmtp, const char *value, struct 
 }
 
 static int on_relay(struct route *route, const char *value, struct str *error) { return add_server(route, false, value, error); }
-static int on_lmtp(struct route *route, const char *value, struct str *error) { return add_server(route, true, value, error); }
 static int on_verify(struct route *route, const char *value, struct str *error) { return set_yes(&route->verify, true, "verify", value, error); }
 static int on_ca_file(struct route *route, const char *value, struct str *error) { return set_path(&route->ca_file, "ca-file", value, error); }
 static int on_key(struct route *route, const char *value, struct str *error) { return set_path(&route->key, "key", value, error); }
@@ -95,6 +92,11 @@ static int on_clear(struct route *route, const char *value, struct str *error) {
 static int on_timeout(struct route *route, const char *value, struct str *error) { return set_duration(&route->timeout, "timeout", value, error); }
 static int on_deadline(struct route *route, const char *value, struct str *error) { return set_duration(&route->deadline, "deadline", value, error); }
 static int on_chunking(struct route *route, const char *value, struct str *error) { return set_yes(&route->no_chunking, false, "chunking", value, error); }
+
+static int on_lmtp(struct route *route, const char *value, struct str *error)
+{
+	return add_server(route, true, value, error) < 0 ? -1 : set_text(&route->name, "lmtp", error);
+}
 
 static int on_certificate(struct route *route, const char *value, struct str *error)
 {
@@ -134,10 +136,10 @@ static const struct setter {
 
 static int begin(struct options *options, struct str *error)
 {
-	options->route = route_new(HAND_NAME);
+	options->route = route_new("smarthost");
 	if (!options->route)
 		return str_add(error, strerror(ENOMEM)), -1;
-	options->route->deadline = HAND_DEADLINE;
+	options->route->deadline = 0;
 	return 0;
 }
 

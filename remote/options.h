@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The options that make a route without a configuration: for a run by hand. */
+/* The options that make a route without a configuration: for a run by hand, or for a stage with one drop, which they call
+ * smarthost, or lmtp. */
 #ifndef DEADDROP_REMOTE_OPTIONS_H
 #define DEADDROP_REMOTE_OPTIONS_H
 
@@ -7,7 +8,7 @@
 #include "stage.h"
 
 struct options {
-	struct route *route;		/* NULL: no such option was given */
+	struct route *route;		/* NULL: no such option was given; its deadline is 0 where --deadline was not */
 	char *ehlo_name;
 };
 

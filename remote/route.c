@@ -20,7 +20,7 @@ struct route *route_new(const char *name)
 	if (!route)
 		return NULL;
 	*route = (struct route){ .verify = true, .secret = -1, .connections = 2, .messages = 100, .idle = 10 * CLOCK_SECOND, .backoff_least = 10 * CLOCK_SECOND,
-		.backoff_most = 300 * CLOCK_SECOND, .deadline = 840 * CLOCK_SECOND };
+		.backoff_most = 300 * CLOCK_SECOND, .deadline = ROUTE_DEADLINE };
 	route->name = strdup(name);
 	if (route->name)
 		return route;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What remote.conf says, or the options of a run by hand: drops, each with its servers and how to deal with them. */
+/* What remote.conf says, or the options: drops, each with its servers and how to deal with them. */
 #ifndef DEADDROP_REMOTE_ROUTE_H
 #define DEADDROP_REMOTE_ROUTE_H
 
@@ -11,6 +11,7 @@
 #define ROUTE_RELAYS_MAX 16
 #define ROUTE_NAME_MAX 100
 #define ROUTE_CONNECTIONS_MAX 64
+#define ROUTE_DEADLINE (840 * CLOCK_SECOND)
 
 enum route_tls { ROUTE_TLS_UNSET, ROUTE_TLS_NONE, ROUTE_TLS_STARTTLS, ROUTE_TLS_IMPLICIT };
 

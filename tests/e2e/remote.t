@@ -526,6 +526,22 @@ def test_chain():
             stage.wait(30)
 
 
+def test_stage_of_options():
+    """A stage whose one drop is described on its command line, as MailGrave's was."""
+    open(scratch + '/stage.pw', 'w').write('secret\n')
+    for options, target in ((lambda s: ('--relay', s.at, '--tls', 'none', '--login', 'foo', '--password-file', scratch + '/stage.pw'), 'smarthost'),
+                            (lambda s: ('--lmtp', s.at), 'lmtp')):
+        with Server(lmtp=target == 'lmtp', EHLO='250-peer\r\n250 AUTH PLAIN') as s, Stage(None, *options(s)) as stage:
+            stage.job(target)
+            is_([x[0] for x in stage.outcomes()], ['K'], 'a stage of options delivers for its drop ' + target)
+            stage.job('far')
+            is_([x[0] for x in stage.outcomes()], ['Z'], 'and no other')
+            if target == 'smarthost':
+                ok(any(x.startswith('AUTH PLAIN') for x in s.log), 'with its login')
+    r = run('--in', scratch + '/x.ctrl', '--relay', '127.0.0.1', '--sender', 'a@b.example')
+    ok(r.returncode == 64 and b'--sender' in r.stderr, 'one message and a stage exclude each other', r)
+
+
 def test_config():
     for config, what in (('drop x { relay }', 'relay'), ('drop x { lmtp relative/path }', 'absolute'), ('drop x { relay a; lmtp /b }', 'exclude'), ('drop x { }', 'missing'),
                          ('drop x { relay a; tls maybe }', 'starttls'), ('drop x { relay a; password-file pw }', 'conf:1'), ('drop x { relay a port 99999 }', 'port'),

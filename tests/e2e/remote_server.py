@@ -267,9 +267,11 @@ class Stage:
         self.dir = tempfile.mkdtemp(dir=scratch)
         os.chmod(self.dir, 0o755)
         self.path = self.dir + '/remote.ctrl'
-        open(self.dir + '/remote.conf', 'w').write(config)
+        if config is not None:
+            open(self.dir + '/remote.conf', 'w').write(config)
+            arguments = ('--config', self.dir + '/remote.conf') + arguments
         self.log_path = self.dir + '/log'
-        self.process = subprocess.Popen([program, '--in', self.path, '--config', self.dir + '/remote.conf'] + list(arguments), stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([program, '--in', self.path] + list(arguments), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=open(self.log_path, 'w'))
         for _ in range(200):
             if os.path.exists(self.path) or self.process.poll() is not None:
