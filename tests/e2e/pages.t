@@ -51,6 +51,17 @@ else
 	skip "needs root"
 fi
 
+# The smarthost of those who come from other programs: three files, each behind a comment that names it
+mkdir "$scratch/etc"
+literal lib/deaddrop.7 '^# .etc.deaddrop.send.conf' '^from replace' | sed "s|aliases /etc/aliases|aliases $scratch/etc/aliases|" |
+	awk -v etc="$scratch/etc" '/^# .etc.deaddrop/ { file = etc "/" substr($2, 15); next } { print > file }'
+echo 'root: frank@example.net' > "$scratch/etc/aliases"
+echo secret > "$scratch/etc/relay.pw"
+like "$(deaddrop-send --check --out remote.ctrl --config "$scratch/etc/send.conf" --spool "$chain" 2>&1)" 'configuration is fine' "deaddrop(7): send.conf is right"
+like "$(deaddrop-send --explain root --config "$scratch/etc/send.conf" --spool "$chain" 2>&1)" 'remote:smarthost' "and leads to the smarthost"
+like "$(deaddrop-remote --config "$scratch/etc/remote.conf" --drop none --recipient a 2>&1)" 'no such drop' "remote.conf is right"
+like "$(printf 'From: a@b.example\n\n' | deaddrop-inject --config "$scratch/etc/inject.conf" --out "$chain/queue.ctrl" -v root 2>&1)" '^accepted' "and inject.conf"
+
 # Users and paths that service/setup makes are those of the examples
 for page in "$top"/*/*.8; do
 	for user in $(sed -n 's/.*--user \([a-z-]*\).*/\1/p' "$page"); do
