@@ -139,10 +139,8 @@ static int load_file(struct settings *s, const char *named, struct str *error)
 	int r;
 
 	if (!conf) {
-		if (errno != ENOENT && errno != ENOTDIR)
+		if (named || (errno != ENOENT && errno != ENOTDIR))
 			return EX_CONFIG;
-		if (named)
-			return EX_NOINPUT;
 		str_cut(error, 0);
 		return 0;
 	}

@@ -231,7 +231,7 @@ conf_load(const char *file, struct str *error)
 	} else {
 		char why[ERROR_MAX];
 		int saved = errno;
-		int len = snprintf(why, sizeof why, "%.256s: %s", file, strerror(saved));
+		int len = snprintf(why, sizeof why, "configuration %.256s: %s", file, strerror(saved));
 		str_cut(error, 0);
 		if (len > 0)
 			str_append(error, why, (size_t)len > error->max ? error->max : (size_t)len);

@@ -26,7 +26,11 @@ static int check_paths(const struct sandbox *box, struct str *error)
 
 		if (stat(box->paths[i].path, &about) == 0)
 			continue;
-		(void)str_printf(error, "%s: %s", box->paths[i].path, strerror(errno));
+		int number = errno;
+		(void)str_printf(error, "%s%s", box->paths[i].path, number == ENOENT ? " does not exist; make it with service/setup or mkdir" : ": ");
+		if (number != ENOENT)
+			(void)str_add(error, strerror(number));
+		errno = number;
 		return -1;
 	}
 	return 0;

@@ -41,7 +41,7 @@ struct sandbox {
 
 int sandbox_allow(struct sandbox *box, const char *path, unsigned access);      /* keeps the pointer; -1 when full */
 /* 0, or -1 with error.  Landlock that the kernel has not (or below ABI 2) is passed over; *landlock (may be NULL) says which ABI was used, 0 for none.  A path that
- * does not exist is an error. */
+ * does not exist is an error, with ENOENT in errno. */
 int sandbox_enter(const struct sandbox *box, int *landlock, struct str *error);
 /* False on architectures for which there is no filter: Landlock alone then; the stage logs it. */
 bool sandbox_has_seccomp(void);

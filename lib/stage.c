@@ -201,7 +201,9 @@ make_loop(struct stage *stage)
 static int
 enter_sandbox(struct stage *stage)
 {
-	return sandbox_enter(&stage->sandbox, &stage->landlock, &stage->error) == 0 ? 0 : EX_OSERR;
+	if (sandbox_enter(&stage->sandbox, &stage->landlock, &stage->error) == 0)
+		return 0;
+	return errno == ENOENT ? EX_NOINPUT : EX_OSERR;
 }
 
 static int

@@ -214,29 +214,33 @@ print_help(struct stage *stage, const char *value)
 	return 0;
 }
 
+/* How many letters two names have in common at their heads and tails; 0 where they differ by more than one slip, or the end that is missing. */
 static size_t
-same_head(const char *a, const char *b)
+likeness(const char *a, const char *b)
 {
-	size_t n = 0;
-	while (a[n] != 0 && a[n] == b[n])
-		n++;
-	return n;
+	size_t a_len = strlen(a), b_len = strlen(b), least = a_len < b_len ? a_len : b_len, most = a_len < b_len ? b_len : a_len;
+	size_t head = 0, tail = 0;
+	while (head < least && a[head] == b[head])
+		head++;
+	while (head + tail < least && a[a_len - tail - 1] == b[b_len - tail - 1])
+		tail++;
+	return head + tail >= 3 && (head == b_len || head + tail + 2 >= most) ? head + tail : 0;
 }
 
-/* An option that nobody knows: the known one that begins most like it is a good guess. */
+/* An option that nobody knows: the known one that it is most like is a good guess. */
 static int
 unknown(struct stage *stage, const char *given)
 {
 	const char *best = NULL, *name = given + strspn(given, "-");
-	size_t most = 1;
+	size_t most = 0;
 	for (const struct stage_option *o = own_options(stage); o->name != NULL; o++)
-		if (same_head(o->name, name) > most) {
-			most = same_head(o->name, name);
+		if (likeness(o->name, name) > most) {
+			most = likeness(o->name, name);
 			best = o->name;
 		}
 	for (const struct common *c = common_options; c < common_options + COMMON_COUNT; c++)
-		if ((c->applies == NULL || c->applies(stage->program)) && same_head(c->option.name, name) > most) {
-			most = same_head(c->option.name, name);
+		if ((c->applies == NULL || c->applies(stage->program)) && likeness(c->option.name, name) > most) {
+			most = likeness(c->option.name, name);
 			best = c->option.name;
 		}
 	str_cut(&stage->error, 0);

@@ -166,22 +166,40 @@ static int allow_root(struct sandbox *box, const struct drop *drop, struct str *
 	return -1;
 }
 
-static int prepare_drops(struct local *local, struct stage *stage, struct str *error)
+/* Passes status on; what is wrong with a drop is said with the line where it stands. */
+static int at_line(const struct local *local, const struct drop *drop, int status, struct str *error)
+{
+	char *what = status && drop->line ? strdup(error->data) : NULL;
+
+	if (what) {
+		str_cut(error, 0);
+		(void)str_printf(error, "%s:%u: %s", local->drops.source, drop->line, what);
+	}
+	free(what);
+	return status;
+}
+
+static int prepare_drop(const struct drop *drop, struct stage *stage, struct str *error)
 {
 	struct jail *jail = stage_jail(stage);
 	struct drop_owner owner = { (uid_t)-1, (gid_t)-1 };
 
+	if (!drop->inside)
+		return 0;
 	if (jail->change_user)
 		owner = (struct drop_owner){ jail->uid, jail->gid };
-	for (const struct drop *drop = local->drops.first; drop; drop = drop->next) {
-		if (!drop->inside)
-			continue;
-		if (join_group(jail, drop, error) < 0 || allow_root(stage_sandbox(stage), drop, error) < 0)
-			return EX_CONFIG;
-		if (drop->kind->prepare(drop, &owner, error) < 0)
-			return EX_CANTCREAT;
-	}
-	return 0;
+	if (join_group(jail, drop, error) < 0 || allow_root(stage_sandbox(stage), drop, error) < 0)
+		return EX_CONFIG;
+	return drop->kind->prepare(drop, &owner, error) < 0 ? EX_CANTCREAT : 0;
+}
+
+static int prepare_drops(struct local *local, struct stage *stage, struct str *error)
+{
+	int status = 0;
+
+	for (const struct drop *drop = local->drops.first; drop && !status; drop = drop->next)
+		status = at_line(local, drop, prepare_drop(drop, stage, error), error);
+	return status;
 }
 
 /* A program runs as the stage's user where no other is named, and never as root. */
@@ -215,7 +233,7 @@ static int list_drops(struct local *local, struct stage *stage, struct keeper_li
 		else if (!result && drop->as_recipient)
 			result = recipient_list(drop, list, &local->context, error);
 		if (result < 0)
-			return EX_CONFIG;
+			return at_line(local, drop, EX_CONFIG, error);
 	}
 	return 0;
 }
@@ -265,19 +283,25 @@ static int prepare(void *self, struct stage *stage, struct str *error)
 	return status ? status : start_keeper(local, stage, error);
 }
 
+static int check_drop(struct drop *drop, struct stage *stage, struct str *error)
+{
+	if (set_program_user(stage_jail(stage), drop, error) < 0)
+		return EX_CONFIG;
+	if (drop->as_recipient && geteuid() != 0)
+		return str_printf(error, "drop %s: as recipient needs root", drop->name), EX_CONFIG;
+	if ((drop->inside || drop->kind == &pipe_kind) && drop->kind->check && drop->kind->check(drop, error) < 0)
+		return EX_CONFIG;
+	return 0;
+}
+
 static int check(void *self, struct stage *stage, struct str *error)
 {
 	struct local *local = self;
+	int status = 0;
 
-	for (struct drop *drop = local->drops.first; drop; drop = drop->next) {
-		if (set_program_user(stage_jail(stage), drop, error) < 0)
-			return EX_CONFIG;
-		if (drop->as_recipient && geteuid() != 0)
-			return str_printf(error, "drop %s: as recipient needs root", drop->name), EX_CONFIG;
-		if ((drop->inside || drop->kind == &pipe_kind) && drop->kind->check && drop->kind->check(drop, error) < 0)
-			return EX_CONFIG;
-	}
-	return 0;
+	for (struct drop *drop = local->drops.first; drop && !status; drop = drop->next)
+		status = at_line(local, drop, check_drop(drop, stage, error), error);
+	return status;
 }
 
 static void leave_when_done(struct local *local)

@@ -241,6 +241,7 @@ static int handle_drop(void *arg, const struct conf_node *node, struct str *erro
 	drop = new_drop(name, kind, has_place ? node->words[3].raw : "");
 	if (!drop)
 		return conf_error(node, error, "%s", strerror(ENOMEM));
+	drop->line = node->line;
 	if (finish_drop(table, drop, node, error) < 0) {
 		free_one(drop);
 		return -1;

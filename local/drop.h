@@ -32,6 +32,7 @@ enum drop_place {
 struct drop {
 	struct drop *next;
 	char *name;
+	unsigned line;			/* of the configuration; 0: it is not from there */
 	const struct drop_kind *kind;
 	char *path;			/* as it was configured: the host's; or a command; "" where the kind has none */
 	char *root;			/* the host's directory that all of it lies in; NULL for those as recipient, and without a directory */

@@ -113,6 +113,6 @@ inputs_read(struct inputs *inputs, const char *kind, const char *path, struct st
 	if (result == 0)
 		return 0;
 	str_cut(error, 0);
-	str_printf(error, "%s: %s", path, strerror(errno));
+	str_printf(error, "%s%s: %s", strcmp(kind, "config") ? "" : "configuration ", path, strerror(errno));
 	return -1;
 }

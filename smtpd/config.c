@@ -280,6 +280,8 @@ static int take_listen(void *arg, const struct conf_node *node, struct str *erro
 		return take_listen_path(listen, node, path, error);
 	if (node->count > 2 && (node->count != 4 || strcmp(node->words[2].text, "port") || conf_number(&node->words[3], 65535, &port)))
 		return conf_error(node, error, "expected listen ADDRESS [port NUMBER]");
+	if (!peer_is_address(node->words[1].text))
+		return conf_error(node, error, "%s is no address, as 192.0.2.1 or 2001:db8::1 are, and no absolute path", node->words[1].text);
 	listen->port = (unsigned)port;
 	listen->address = strdup(node->words[1].text);
 	return listen->address ? 0 : conf_error(node, error, "out of memory");

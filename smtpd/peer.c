@@ -84,6 +84,14 @@ static int parse(const char *text, unsigned char ip[static 16], unsigned *bits)
 	return 0;
 }
 
+bool peer_is_address(const char *text)
+{
+	unsigned char ip[16];
+	unsigned bits;
+
+	return !parse(text, ip, &bits);
+}
+
 int peer_set_text(struct peer *peer, struct span address, unsigned port)
 {
 	char text[PEER_ADDRESS_MAX];

@@ -25,6 +25,7 @@ struct peer_net {			/* a network: the first bits of an ip */
 };
 
 void peer_set(struct peer *peer, const struct sockaddr *address);	/* AF_INET, AF_INET6; anything else is local */
+bool peer_is_address(const char *text);	/* of IPv4 or IPv6 */
 /* An address and port as text, with or without "IPv6:"; 0, or -1 with nothing changed. */
 int peer_set_text(struct peer *peer, struct span address, unsigned port);
 void peer_set_unknown(struct peer *peer);		/* somebody behind a proxy that does not say who: nobody to trust */
