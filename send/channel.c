@@ -63,6 +63,7 @@ on_frame(void *arg, struct ctrl *ctrl, struct frame frame)
 	}
 	c->delay = DELAY_LEAST;
 	c->since = 0;
+	c->outage.count = 0;
 	c->to_sweep = 0;
 	return flight_answer(c, frame);
 }
@@ -239,7 +240,7 @@ channel_wait(struct channel *c, struct entry *e)
 static void
 want_sweep(struct send *s, struct channel *c)
 {
-	if (!waiting_may_end(s, channel_away(c), c->swept))
+	if (!waiting_may_end(s, waiting_away(&c->outage, channel_away(c)), c->swept))
 		return;
 	c->swept = loop_now(s->loop);
 	c->to_sweep = c->queue.len;

@@ -9,6 +9,7 @@
 #include "ctrl.h"
 #include "id.h"
 #include "list.h"
+#include "outage.h"
 #include "table.h"
 
 #define CHANNEL_WINDOW 1024	/* jobs in flight */
@@ -29,6 +30,7 @@ struct channel {
 	bool tried;			/* at least one attempt to connect is over */
 	bool served;			/* this connection has answered */
 	uint64_t since, failed;		/* boot time: no answer since (0: it answers), and when the last connection failed */
+	struct outage outage;		/* it was away in processes before, and has not answered since */
 	uint64_t swept;			/* boot time: when its queue was looked through for what has waited long enough */
 	size_t to_sweep;
 	unsigned batch;			/* jobs of this turn */
@@ -51,7 +53,7 @@ void channels_free(struct send *s);
 struct span channel_name(const char *path);				/* NAME of …/NAME.ctrl; empty where it is none */
 struct channel *channel_find(struct send *s, struct span drop);		/* by "NAME:…"; NULL: there is none */
 bool channel_has_room(const struct channel *c, bool with_fd);		/* up, and one more job may be handed out this turn */
-/* How long its deliverer has been away, at the last attempt to reach it; 0: it is there. */
+/* How long its deliverer has been away in this process, at the last attempt to reach it; 0: it is there. */
 uint64_t channel_away(const struct channel *c);
 /* Queues an entry that waits for room.  0 or -1 ENOMEM. */
 int channel_wait(struct channel *c, struct entry *e);

@@ -141,7 +141,7 @@ deferred_look(struct send *s, struct id id)
 	e->place = ENTRY_DEFERRED;
 	e->at.name = id.name;
 	e->index = id.index;
-	e->flags = ENTRY_OLD;
+	e->flags = ENTRY_OLD | ENTRY_BEFORE;
 	s->table.deferred++;
 	m = deferred_load(s, e, &file);
 	if (m == NULL) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "drop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,7 +151,7 @@ log_state(struct send *s, const struct drop *d, const char *event, const struct 
 	if (o != NULL)
 		log_word(&line, "status", o->status);
 	else
-		log_span(&line, "down", loop_now(s->loop) - d->since);
+		log_span(&line, "down", waiting_away(&d->outage, drop_down(s, d)));
 	log_num(&line, "waiting", d->queue.len);
 	if (o != NULL)
 		log_text(&line, span_of(o->text));
@@ -169,8 +170,30 @@ failed(struct send *s, struct drop *d, const struct outcome *o)
 		d->since = d->swept = now;
 		log_state(s, d, "alarm", o);
 	}
+	d->why = *o;
 	wait = retry_wait(&s->config.retry, d->failures);
 	d->until = now + retry_jitter(wait < PROBE_MOST ? wait : PROBE_MOST, now);
+	outages_changed(s);
+}
+
+void
+drop_restore(struct send *s, const struct outage_line *line)
+{
+	uint64_t now = loop_now(s->loop), wall = clock_wall(), wait = line->next > wall ? line->next - wall : 0;
+	struct channel *c = channel_find(s, line->name);
+	struct drop *d = drop_find(s, line->name);
+
+	if (c == NULL || (d == NULL && (d = add(s, c, line->name)) == NULL))
+		return;
+	d->failures = line->failures > 0 && line->failures < UINT32_MAX ? (unsigned)line->failures : 1;
+	d->outage = line->outage;
+	d->since = d->swept = now;
+	/* Who starts a run by hand wants a try. */
+	d->until = s->once ? 0 : now + (wait < PROBE_MOST ? wait : PROBE_MOST);
+	outcome_set(&d->why, OUTCOME_LATER, "4.0.0", "%.*s", (int)line->text.len, line->text.data);
+	if (line->status.len > 0 && line->status.len < sizeof(d->why.status))
+		snprintf(d->why.status, sizeof(d->why.status), "%.*s", (int)line->status.len, line->status.data);
+	log_state(s, d, "still-down", &d->why);
 }
 
 bool
@@ -188,17 +211,17 @@ drop_answered(struct send *s, struct channel *c, struct span drop, const struct 
 	} else if (d->failures > 0) {
 		log_state(s, d, "alarm-over", NULL);
 		d->failures = 0;
+		d->outage.count = 0;
 		d->to_sweep = 0;
+		outages_changed(s);
 	}
 	return down;
 }
 
 uint64_t
-drop_away(const struct send *s, const struct drop *d)
+drop_down(const struct send *s, const struct drop *d)
 {
-	uint64_t down = d->failures > 0 ? loop_now(s->loop) - d->since : 0, away = d->channel != NULL ? channel_away(d->channel) : 0;
-
-	return down > away ? down : away;
+	return d->failures > 0 ? loop_now(s->loop) - d->since : 0;
 }
 
 /* Takes messages from the head of the queue, as long as there is room, or it is their turn to be looked at. */
@@ -252,7 +275,7 @@ drops_pump(struct send *s)
 		if (d->channel == NULL || s->draining || s->mark_failed || s->earlier.passing)
 			continue;
 		/* What has waited here for as long as its fallback or its end allows must not wait for the drop. */
-		if (waiting_may_end(s, drop_away(s, d), d->swept)) {
+		if (waiting_may_end(s, waiting_drop_away(s, d), d->swept)) {
 			d->swept = loop_now(s->loop);
 			d->to_sweep = d->queue.len;
 		}

@@ -9,10 +9,10 @@
 
 #include "channel.h"
 #include "conf.h"
+#include "outcome.h"
 
 #define DROP_MOST 32			/* each has a bit in an entry's queued; further ones that are down are not backed off */
 
-struct outcome;
 struct send;
 
 struct drop_limits {			/* 0: none */
@@ -40,7 +40,9 @@ struct drop {
 	size_t flying;
 	uint64_t started, used;		/* boot time; jobs of the rate's time since */
 	unsigned failures;		/* in a row; 0: it is up */
-	uint64_t since, until;		/* boot time: down since, and not tried before */
+	uint64_t since, until;		/* boot time: down since (in this process), and not tried before */
+	struct outage outage;		/* it was down in processes before, and is */
+	struct outcome why;		/* what was answered last, while it is down */
 	uint64_t swept;			/* boot time: when its queue was looked through for what has waited long enough */
 	size_t to_sweep;
 };
@@ -70,7 +72,9 @@ bool drops_pump(struct send *s);		/* true: there is more to do */
 void drops_hurry(struct send *s);		/* an operator wants tries now */
 size_t drops_queued(const struct send *s);
 bool drops_idle(const struct send *s);		/* for --once: what is queued is down */
-/* For how long nothing can be handed out: it is down, or its deliverer is away. */
-uint64_t drop_away(const struct send *s, const struct drop *d);
+/* What the process before left: it is down, and not tried before its time. */
+void drop_restore(struct send *s, const struct outage_line *line);
+/* For how long it has been down in this process; 0: it is up. */
+uint64_t drop_down(const struct send *s, const struct drop *d);
 
 #endif

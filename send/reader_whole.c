@@ -95,7 +95,7 @@ deliver(struct send *s, struct file *f, const struct source *source, uint64_t of
 		e->at.journal.file = f;
 		e->at.journal.offset = offset;
 		e->index = source->record.id.index;
-		e->flags = (uint16_t)((is_new ? 0 : ENTRY_OLD) | (lines.len > 0 ? ENTRY_LINES : 0));
+		e->flags = (uint16_t)((is_new ? 0 : ENTRY_OLD | ENTRY_BEFORE) | (lines.len > 0 ? ENTRY_LINES : 0));
 		m = takeoff_begin(s, e, source, str_span(&lines), file_name(f));
 	}
 	str_free(&lines);

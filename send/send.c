@@ -47,6 +47,7 @@ send_create(void)
 	removal_init(s);
 	earlier_init(s);
 	drops_init(s);
+	outages_init(s);
 	bounces_init(s);
 	admin_init(s);
 	status_init(s);
@@ -74,6 +75,7 @@ send_destroy(void *self)
 
 	clear_timers(s);
 	earlier_free(s);
+	outages_free(s);
 	status_stop(s);
 	str_free(&s->status_path);
 	place_drop_ahead(s, &s->mover.ahead);
@@ -195,6 +197,7 @@ leave(struct send *s, int status)
 	outcomes_sync_all(s);
 	while (removal_run(s) > 0)
 		;
+	outages_write(s);
 	send_settle_mark(s);
 	stage_finish(s->stage, status);
 }
@@ -243,6 +246,7 @@ turn(void *arg)
 	channels_flush(s);
 	more |= move_turn(s);
 	outcomes_turn(s);
+	outages_turn(s);
 	more |= admin_turn(s);
 	if (s->draining && s->flying == 0) {
 		leave(s, EX_OK);
@@ -346,6 +350,7 @@ send_start(void *self, struct stage *stage, struct str *error)
 		str_printf(error, "no memory");
 		return EX_OSERR;
 	}
+	outages_load(s);
 	status = listen_all(s, error);
 	if (status != EX_OK)
 		return status;

@@ -18,6 +18,7 @@
 #include "mail.h"
 #include "mark.h"
 #include "move.h"
+#include "outages.h"
 #include "outcomes.h"
 #include "plan.h"
 #include "reader.h"
@@ -66,6 +67,7 @@ struct send {
 	struct removal removal;
 	struct channels channels;
 	struct drops drops;
+	struct outages outages;
 	struct announce announce;
 	struct admin admin;
 	struct bounces bounces;

@@ -9,6 +9,7 @@
 #include "copy.h"
 #include "send.h"
 #include "text.h"
+#include "waiting.h"
 
 #define EVERY (10 * CLOCK_SECOND)
 
@@ -75,7 +76,7 @@ put_down(struct send *s, struct str *plain, struct str *prom)
 
 	for (size_t i = 0; i < s->drops.count; i++) {
 		const struct drop *d = s->drops.all[i];
-		unsigned long long seconds = (loop_now(s->loop) - d->since) / CLOCK_SECOND;
+		unsigned long long seconds = waiting_away(&d->outage, drop_down(s, d)) / CLOCK_SECOND;
 
 		if (d->failures == 0)
 			continue;

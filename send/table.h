@@ -25,6 +25,7 @@ enum entry_place { ENTRY_JOURNAL, ENTRY_DEFERRED };
 #define ENTRY_LEAVES 64U	/* journal: has something to be retried, so it will move to deferred */
 #define ENTRY_BURY 128U		/* settled, with failures: to be buried */
 #define ENTRY_MOVING 512U	/* journal: its file in deferred/ or dead/ may be there, so nothing but the move may go on */
+#define ENTRY_BEFORE 1024U	/* was there when this process began, and has waited through what was away then */
 #define ENTRY_STUCK 256U	/* could not be read: left alone until the next start */
 
 struct entry {

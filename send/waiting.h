@@ -10,6 +10,7 @@
 
 struct channel;
 struct drop;
+struct outage;
 struct send;
 
 struct waiting {		/* targets of a mail, at one drop */
@@ -18,6 +19,9 @@ struct waiting {		/* targets of a mail, at one drop */
 	const struct drop *drop;	/* or NULL */
 };
 
+/* How long something has been away in all that is away since so many microseconds in this process; 0: it is there. */
+uint64_t waiting_away(const struct outage *outage, uint64_t away);
+uint64_t waiting_drop_away(const struct send *s, const struct drop *d);		/* the drop, or its deliverer */
 uint64_t waiting_interval(const struct send *s);	/* between two looks through a queue */
 /* Whether a queue is to be looked through that nothing leaves since away microseconds, and that was last looked through at swept, boot time. */
 bool waiting_may_end(const struct send *s, uint64_t away, uint64_t swept);

@@ -85,17 +85,47 @@ is "$(grep -c 'alarm-over drop=test:x' "$chain/log/send")" 1 "and the alarm is c
 wait_for 5 spool_is_empty; ok $? "nothing waits"
 is "$(count '^K x')" 10 "each once"
 
-# Down over a restart, from deferred, and an operator who does not want to wait
-configure 'retry 1h until 5d' 'route all to test:x'
-rule 'x Z 4.4.1 down\ndrop=down'; begin; restart
-mails 3 x; got '^Z x'
-stage_stop send; begin; stage_start send
-got '^Z x'; ok $? "after a restart it is tried"
-n=$(count '^Z x'); [ "$n" -le 3 ]; ok $? "and backed off again"
+# Down over restarts: it stays down to the next process, which neither tries it before its time nor tells of it anew
+configure 'retry 6s until 5d' 'route all to test:x'
+rule 'x Z 4.4.1 down\ndrop=down'; begin; restart; : > "$chain/log/send"
+mails 20 x; got '^Z x'; sleep 1; begin
+restart KILL; sleep 1; restart; sleep 1
+is "$(count '^Z x')" 0 "restarts: it is not tried before its time"
+got '^Z x'; sleep 1; is "$(count '^Z x')" 1 "then by one message"
+is "$(grep -c 'send: alarm drop=test:x' "$chain/log/send")" 1 "one alarm over all of them"
+like "$(grep 'still-down' "$chain/log/send" | tail -n 1)" 'drop=test:x status=4.4.1 waiting=0 "down"' "a line at each start"
+wait_for 15 status_says '^down:test:x [1-9][0-9]' 'drop_down_seconds{drop="test:x"} [1-9][0-9]'; ok $? "the status file counts from the first"
+begin; configure 'retry 1h until 5d' 'route all to test:x'; restart; got '^Z x'; begin; restart; sleep 1
+is "$(count '^Z x')" 0 "nor after a change of the schedule"
 rule '* K 2.0.0 kept'; sleep 1; is "$(count '^K')" 0 "it waits"
 mailq retry --all --yes > /dev/null
-wait_for 10 sh -c "[ \$(grep -c '^K x' $kept/jobs) = 3 ]"; ok $? "mailq retry has it tried now"
+wait_for 10 sh -c "[ \$(grep -c '^K x' $kept/jobs) = 20 ]"; ok $? "mailq retry has it tried now"
+like "$(grep 'alarm-over drop=test:x' "$chain/log/send")" 'down=[0-9]' "and the alarm is cleared"
 wait_for 5 spool_is_empty; ok $? "nothing waits"
+restart; is "$(ls "$chain/outcome/away" 2>/dev/null)" '' "nor is anything kept of it"
+
+# The waits made before restarts count: of what waits in the journal and in deferred, for a drop that is down and for a deliverer that is away. Those without a send do not.
+in_dead() { [ -n "$(ls "$chain/dead")" ]; }
+restarts_count() {		# restarts_count NAME [OPTION…]
+	name=$1; shift
+	begin; restart TERM "$*"
+	printf 'Subject: expires\n\n' | sendmail -f '<>' x; sleep 6
+	restart KILL "$*"; sleep 6; stage_stop send; sleep 5; restart TERM "$*"; sleep 2
+	! in_dead; ok $? "$name: time without a send is no wait"
+	wait_for 10 in_dead; ok $? "but all before restarts is"
+	rm -f "$chain"/dead/*
+	wait_for 5 spool_is_empty; ok $? "nothing waits"
+}
+configure 'retry 1s until 16s' 'route all to test:x'
+rule 'x Z 4.4.1 down\ndrop=down'
+restarts_count 'down, in the journal' --journal-wait 1h
+drop_stop
+restarts_count 'away, in deferred' --journal-wait 0s
+stage_stop send; : > "$chain/log/send"
+echo '%a 00000000 test:x 9 0 4.4.1 nonsense' > "$chain/outcome/away"; stage_start send; sleep 1
+like "$(cat "$chain/log/send")" 'warning "outcome/away: a line is damaged' "what is damaged is told of, and passed over"
+is "$(grep -c still-down "$chain/log/send")" 0 "and nothing comes of it"
+rule '* K 2.0.0 kept'; drop_start
 
 # A fallback, and the end, do not wait for a drop that is down
 configure 'retry 1s until 6s' 'route rcpt f to test:x else test:second after 2s' 'route all to test:x'
@@ -103,7 +133,6 @@ rule 'x Z 4.4.1 down\ndrop=down'; begin; restart
 mails 2 f
 printf 'Subject: expires\n\n' | sendmail -f '<>' x
 wait_for 12 sh -c "[ \$(grep -c '^K second' $kept/jobs) = 2 ]"; ok $? "else ... after, though the drop is down"
-in_dead() { [ -n "$(ls "$chain/dead")" ]; }
 wait_for 15 in_dead; ok $? "until: what has waited for so long has failed"
 rm -f "$chain"/dead/*
 wait_for 5 spool_is_empty; ok $? "nothing waits"
