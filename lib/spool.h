@@ -53,6 +53,11 @@ struct spool_entry {
 struct spool_walk *spool_walk_new(const struct spool *spool);
 /* 1: an entry; 0: the end; -1: something could not be read (errno; go on).  Messages that are final or moved are passed over. */
 int spool_walk_next(struct spool_walk *walk, struct spool_entry *entry);
+/*
+ * The first bytes of the entry's message, most of them or all there are.  The entry, which is the walk's last, is read anew: its spans and the body's live until the next step.
+ * 0, or -1: it cannot be read any more, and the entry is empty.
+ */
+int spool_walk_body(struct spool_walk *walk, struct spool_entry *entry, size_t most, struct span *body);
 void spool_walk_free(struct spool_walk *walk);
 
 #endif

@@ -26,6 +26,7 @@ struct spool_walk {
 	int fd;				/* the file that is being read, or -1 */
 	struct id id;			/* its name */
 	off_t offset, size;
+	off_t at;			/* of the record that was read last */
 	bool marked;
 	uint64_t mark;			/* its records', once one was read */
 	struct str window;		/* its bytes from window_at on */
@@ -262,6 +263,7 @@ static int next_record(struct spool_walk *walk, struct spool_entry *entry)
 	enum record_kind kind;
 	off_t end;
 
+	walk->at = walk->offset;
 	if (read_record(walk, &record, &kind) < 0)
 		return give_up(walk, errno);
 	if (kind == RECORD_VERSION)
@@ -287,6 +289,29 @@ static int next_record(struct spool_walk *walk, struct spool_entry *entry)
 		return next_single(walk, entry, &record, end);
 	walk->offset = end;
 	return finish_entry(walk, entry, &record, record.id.index);
+}
+
+int spool_walk_body(struct spool_walk *walk, struct spool_entry *entry, size_t most, struct span *body)
+{
+	const uint32_t index = entry->place == SPOOL_JOURNAL ? entry->record.id.index : 0;
+	size_t header = entry->record.header_len, need = header;
+	struct span data;
+
+	if (most > RECORD_HEADER_MAX - header)
+		most = RECORD_HEADER_MAX - header;
+	need += entry->record.body_len < most ? (size_t)entry->record.body_len : most;
+	*body = (struct span){ "", 0 };
+	entry->count = 0;
+	if (fill(walk, walk->at, need) < 0)
+		return -1;
+	data = window_from(walk, walk->at);
+	if (data.len < need || record_read(data.data, data.len, &entry->record, &header) != RECORD_WHOLE ||
+	    spool_lines_resolve(&walk->lines, &entry->record, index) < 0)
+		return -1;
+	*body = (struct span){ data.data + entry->record.header_len, need - entry->record.header_len };
+	entry->recipients = walk->lines.recipients;
+	entry->count = walk->lines.recipient_count;
+	return 0;
 }
 
 int spool_walk_next(struct spool_walk *walk, struct spool_entry *entry)

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 
 #include "admin_act.h"
+#include "admin_list.h"
 #include "send.h"
-#include "text.h"
 
 #define CONNECTIONS_MAX 64
 #define SLICE 64		/* messages of a turn */
+#define PLANNED 7		/* one whose drops are worked out counts for so many more */
 
 struct peer {
 	struct send *send;
@@ -229,41 +230,6 @@ admin_close(struct send *s)
 	s->admin.listener = NULL;
 }
 
-static int
-put_recipient(struct str *out, const struct spool_recipient *r)
-{
-	static const struct span none = { "", 0 };
-	const struct outcome_line *line = &r->line;
-
-	str_cut(out, 0);
-	if (str_printf(out, "%lu %s %lu %llu ", (unsigned long)r->number, r->has_line ? outcome_state_name(line->state) : "new",
-	    r->has_line ? (unsigned long)line->tries : 0UL, r->has_line ? (unsigned long long)line->next : 0ULL) < 0
-	    || text_encode(out, r->has_line ? line->status : none) < 0 || str_add_char(out, ' ') < 0
-	    || text_encode(out, r->has_line ? line->drop : none) < 0 || str_add_char(out, ' ') < 0
-	    || text_encode(out, r->has_line && line->address.len > 0 ? line->address : r->address) < 0 || str_add_char(out, ' ') < 0)
-		return -1;
-	return text_encode(out, r->has_line ? line->reason : none);
-}
-
-static void
-put_entry(struct peer *p, const struct spool_entry *entry)
-{
-	struct str out = STR_INIT(FRAME_MAX - 1);
-	char id[ID_TEXT_MAX];
-
-	id_text(entry->record.id, id);
-	if (str_printf(&out, "%s %llu %llu %s ", id, (unsigned long long)entry->record.arrival,
-	    (unsigned long long)entry->record.body_len, spool_place_name(entry->place)) == 0
-	    && text_encode(&out, entry->record.sender) == 0)
-		ctrl_send(p->ctrl, 'M', str_span(&out));
-	for (size_t i = 0; i < entry->count; i++)
-		if (put_recipient(&out, &entry->recipients[i]) == 0)
-			ctrl_send(p->ctrl, 'R', str_span(&out));
-	p->messages++;
-	p->bytes += entry->record.body_len;
-	str_free(&out);
-}
-
 static bool
 list_some(struct peer *p)
 {
@@ -276,8 +242,12 @@ list_some(struct peer *p)
 			ctrl_printf(p->ctrl, 'E', "%llu %llu", (unsigned long long)p->messages, (unsigned long long)p->bytes);
 			return false;
 		}
-		if (result > 0 && (p->all || entry.record.uid == p->uid))
-			put_entry(p, &entry);
+		if (result > 0 && (p->all || entry.record.uid == p->uid)) {
+			p->messages++;
+			p->bytes += entry.record.body_len;
+			if (admin_list_entry(p->send, p->walk, &entry, p->ctrl) > 0)
+				n += PLANNED;
+		}
 	}
 	return true;
 }

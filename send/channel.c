@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ down(struct channel *c, const char *why, const char *event)
 	c->failed = clock_boot();
 	if (c->since == 0)
 		c->since = c->failed;
+	snprintf(c->why, sizeof(c->why), "%s", why);
 	if (!c->reported)
 		report(c, event, why);
 	c->reported = true;

@@ -27,6 +27,7 @@ struct channel {
 	struct loop_timer connect, stale;
 	uint64_t delay;			/* before the next attempt to connect */
 	bool reported;			/* that it is down */
+	char why[200];			/* it is */
 	bool tried;			/* at least one attempt to connect is over */
 	bool served;			/* this connection has answered */
 	uint64_t since, failed;		/* boot time: no answer since (0: it answers), and when the last connection failed */

@@ -101,11 +101,11 @@ outages_load(struct send *s)
 
 /* ---- to the disk ---- */
 
-/* Whether a message may be waiting for it.  What the spool holds has not been looked through at first. */
+/* What the spool holds has not been looked through at first: a message may be waiting for anything. */
 static bool
-is_waited_for(struct send *s, size_t queued)
+may_be_waited_for(const struct send *s)
 {
-	return queued > 0 || s->deferred.ids != NULL || !reader_is_idle(s);
+	return s->deferred.ids != NULL || !reader_is_idle(s);
 }
 
 static int
@@ -117,7 +117,7 @@ put_drop(struct send *s, const struct drop *d, struct str *out)
 		.status = span_of(d->why.status), .text = span_of(d->why.text), .outage = d->outage,
 	};
 
-	if (d->failures == 0 || !is_waited_for(s, d->queue.len + d->flying + (d->channel != NULL ? d->channel->queue.len : 0)))
+	if (d->failures == 0 || !(d->flying > 0 || queue_has_any(&d->queue) || queue_has_any(&d->channel->queue) || may_be_waited_for(s)))
 		return 0;
 	outage_add(&line.outage, wall, now - d->since);
 	return outage_line_write(out, &line);
@@ -129,7 +129,7 @@ put_channel(struct send *s, const struct channel *c, struct str *out)
 	struct outage_line line = { .name = c->name, .status = span_of(""), .text = span_of(""), .outage = c->outage };
 
 	outage_add(&line.outage, clock_wall(), channel_away(c));
-	return line.outage.count > 0 && is_waited_for(s, c->queue.len) ? outage_line_write(out, &line) : 0;
+	return line.outage.count > 0 && (queue_has_any(&c->queue) || may_be_waited_for(s)) ? outage_line_write(out, &line) : 0;
 }
 
 static int

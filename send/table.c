@@ -134,6 +134,15 @@ queue_pop(struct queue *q)
 	return e;
 }
 
+bool
+queue_has_any(const struct queue *q)
+{
+	for (size_t i = 0; i < q->len; i++)
+		if ((q->entries[(q->head + i) % q->cap]->flags & ENTRY_GONE) == 0)
+			return true;
+	return false;
+}
+
 void
 queue_free(struct queue *q)
 {

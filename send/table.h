@@ -68,6 +68,7 @@ struct queue {
 int queue_push(struct queue *q, struct entry *e);		/* at the end.  0 or -1 ENOMEM */
 int queue_push_head(struct queue *q, struct entry *e);
 struct entry *queue_pop(struct queue *q);			/* NULL: empty */
+bool queue_has_any(const struct queue *q);			/* that is not gone */
 void queue_free(struct queue *q);
 
 #endif

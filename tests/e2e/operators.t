@@ -70,6 +70,8 @@ mailq remove nonsense 2> /dev/null; is $? 64 "a wrong id: 64"
 drop_stop; rm -f "$chain/test.ctrl"
 for n in 1 2 3; do printf 'Subject: %s\n\n' $n | sendmail -f "s$n@localhost" dora; done
 wait_for 5 waits 3; ok $? "messages wait in the journal"
+is "$(state | sort -u)" 'new test:old' "each with its drop, though nothing was tried"
+like "$(mailq)" '> new, test:old: 4.4.1 test is away: No such file' "and why it waits"
 mailq remove --sender s1@localhost > /dev/null; is $? 0 "remove there"
 mailq hold --sender s2@localhost > /dev/null; is $? 0 "hold there"
 mailq reroute local:inbox --sender s3@localhost > /dev/null; is $? 0 "reroute there"
@@ -78,6 +80,25 @@ wait_for 5 waits 1; ok $? "the held one waits"
 stage_stop send KILL; stage_start send; sleep 1
 is "$(state)" 'held test:old' "after a crash too"
 is "$(arrived)" 2 "and nothing came again"
+
+# What a drop is down for; routes by header fields, two drops, and what is under way
+printf '%s\n' 'retry 1h until 5d' 'route header subject /^two$/ to test:one test:two' 'limit test:slow rate 1/h' 'route rcpt slow to test:slow' 'route all to test:old' > "$scratch/send.conf"
+printf '%s\n' 'old Z 4.7.8 no login\ndrop=down' '* silent' > "$rules"; : > "$kept/jobs"; drop_start; stage_stop send; stage_start send
+for n in 1 2; do printf 'Subject: %s\n\n' $n | sendmail -f down@localhost edda; done
+wait_for 5 grep -q '^Z old' "$kept/jobs"
+down_says() { mailq | grep -c '<edda@.*> new, test:old: 4.7.8 test:old is down: no login'; }
+sleep 1; is "$(down_says)" 2 "what waits for a drop that is down says why"
+printf 'Subject: two\n\n' | sendmail -f down@localhost edda
+for n in 1 2; do printf 'Subject: %s\n\n' $n | sendmail -f down@localhost slow; done
+wait_for 5 grep -q '^silent slow' "$kept/jobs"; wait_for 5 grep -q '^silent two' "$kept/jobs"
+is "$(mailq | grep -cE '<edda@.*> new, test:(one|two)$')" 2 "what is being delivered has its drops"
+is "$(mailq | grep -c '<slow@.*> new, test:slow: 4.3.2 the limit of test:slow')" 2 "a limit is named"
+is "$(mailq --json | python3 -c 'import json,sys; print(sum(r["drop"] is None for m in json.load(sys.stdin) for r in m["recipients"]))')" 0 "nothing is without a drop"
+drop_stop; rm -f "$chain/test.ctrl"
+mailq remove --drop test:old --sender down@localhost --yes > /dev/null; is $? 0 "remove by the drop that was never tried"
+wait_for 5 sh -c '! "$0" --admin "$1" | grep -q "<edda@.*test:old"' "$bin/deaddrop-mailq" "$chain/admin.ctrl"; ok $? "they are gone"
+mailq remove --sender down@localhost --yes > /dev/null; wait_for 5 waits 1; ok $? "and the others"
+printf '%s\n' 'retry 1h until 5d' 'route rcpt report to local:inbox' 'route all to test:old' > "$scratch/send.conf"; stage_stop send; stage_start send; wait_for 5 waits 1
 
 # Monitoring
 mailq --max-age 1h --max-count 5 > /dev/null; is $? 0 "within --max-age and --max-count: 0"
