@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the server answers to appends, and what comes of their items. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,10 +46,8 @@ static bool retry_created(struct session *s, struct session_flight *flight, cons
 	return true;
 }
 
-static void refused(struct session *s, struct session_flight *flight, const struct response *response)
+static void refused(struct session *s, struct session_flight *flight, const struct answers_meaning *meaning, const char *text)
 {
-	const struct answers_meaning *meaning = answers_read(ANSWERS_APPEND, response);
-	struct str text = STR_INIT(2048);
 	struct outcome outcome;
 
 	if (retry_created(s, flight, meaning))
@@ -57,9 +56,7 @@ static void refused(struct session *s, struct session_flight *flight, const stru
 		retry_parts(s, flight);
 		return;
 	}
-	session_say(response, &text);
-	outcome_set(&outcome, meaning->verdict, meaning->status, "%s: %s", flight->items->mailbox.data, text.data);
-	str_free(&text);
+	outcome_set(&outcome, meaning->verdict, meaning->status, "%s: %s", flight->items->mailbox.data, text);
 	session_append_settle(s, flight, &outcome);
 	if (meaning->account)
 		s->ops->overload(s->arg, &outcome);
@@ -69,16 +66,12 @@ static void refused(struct session *s, struct session_flight *flight, const stru
 void session_answer_finish(struct session *s, struct session_flight *flight)
 {
 	session_append_remove(s, flight);
-	if (flight->count > 1)
-		retry_parts(s, flight);
-	else
-		session_append_settle(s, flight, &flight->result);
+	refused(s, flight, flight->meaning, flight->text);
 	free(flight);
 }
 
 static void answered_early(struct session *s, struct session_flight *flight, const struct response *response)
 {
-	const struct answers_meaning *meaning = answers_read(ANSWERS_APPEND, response);
 	struct str text = STR_INIT(2048);
 
 	if (response->status == RESPONSE_OK) {
@@ -86,8 +79,8 @@ static void answered_early(struct session *s, struct session_flight *flight, con
 		return;
 	}
 	session_say(response, &text);
-	outcome_set(&flight->result, meaning->verdict, meaning->status, "%s", text.data);
-	flight->answered = true;
+	snprintf(flight->text, sizeof flight->text, "%s", text.data);
+	flight->meaning = answers_read(ANSWERS_APPEND, response);
 	str_free(&text);
 }
 
@@ -124,8 +117,13 @@ static void take_answer(struct session *s, const struct response *response)
 	s->since = loop_now(s->host->loop);
 	if (response->status == RESPONSE_OK)
 		done(s, flight, response);
-	else
-		refused(s, flight, response);
+	else {
+		struct str text = STR_INIT(2048);
+
+		session_say(response, &text);
+		refused(s, flight, answers_read(ANSWERS_APPEND, response), text.data);
+		str_free(&text);
+	}
 	free(flight);
 }
 
@@ -144,7 +142,7 @@ void session_answer_warning(struct session *s, const struct response *response)
 		return;
 	s->has_warning = true;
 	s->since = loop_now(s->host->loop);
-	s->patience = SESSION_WARNING_WAIT;
+	s->patience = s->account->timeout < SESSION_WARNING_WAIT ? s->account->timeout : SESSION_WARNING_WAIT;
 	loop_timer_set(s->host->loop, &s->timer, s->since + s->patience);
 }
 

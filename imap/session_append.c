@@ -72,6 +72,15 @@ static bool settle_by_warning(struct session *s, struct session_flight *flight)
 	return true;
 }
 
+/* Answered before all of it was sent: the answer holds, but for a mailbox that cannot be made here any more. */
+static bool settle_by_answer(struct session *s, struct session_flight *flight)
+{
+	if (!flight->meaning || flight->meaning->missing || flight->count != 1)
+		return false;
+	session_answer_finish(s, flight);
+	return true;
+}
+
 void session_append_lost(struct session *s)
 {
 	struct item *all = NULL, **end = &all;
@@ -80,11 +89,11 @@ void session_append_lost(struct session *s)
 	while (s->flights) {
 		struct session_flight *flight = s->flights;
 
-		if (settle_by_warning(s, flight))
+		if (settle_by_warning(s, flight) || settle_by_answer(s, flight))
 			continue;
 		session_append_remove(s, flight);
 		for (struct item *item = flight->items; item; item = item->next) {
-			item->unclear = item->unclear || (flight->begun && !flight->answered);
+			item->unclear = item->unclear || (flight->begun && !flight->meaning);
 			if (oldest) {
 				item->breaks += flight->count == 1;
 				item->together = session_append_part(flight);
@@ -166,7 +175,7 @@ static void end_of_flight(struct session *s)
 		return;
 	}
 	s->since = loop_now(s->host->loop);
-	if (flight->answered)
+	if (flight->meaning)
 		session_answer_finish(s, flight);
 }
 

@@ -46,8 +46,8 @@ struct session_flight {			/* an APPEND with its items */
 	struct item *items;
 	size_t count;
 	bool begun;			/* bytes of a message were sent: without an answer it is unclear */
-	bool answered;			/* while its bytes were still being sent */
-	struct outcome result;
+	const struct answers_meaning *meaning;	/* of the answer that came while its bytes were still being sent, or NULL */
+	char text[OUTCOME_REASON_MAX];
 };
 
 struct session {

@@ -49,8 +49,7 @@ static void own(void **state)
 	unsigned count = 0;
 
 	(void)state;
-	if (!file)
-		return;
+	assert_non_null(file);
 	while (fgets(line, sizeof line, file)) {
 		struct span left, right = span_trim(span_of(line));
 		bool has_utf8, has_wire;
@@ -129,7 +128,7 @@ static void table(const char *name, int (*function)(struct str *, struct span), 
 	unsigned count = 0;
 
 	if (!file)
-		return;
+		skip();
 	while (fgets(line, sizeof line, file)) {
 		assert_true(member(line, "\"in\": ", &in) && member(line, "\"out\": ", &out));
 		check(function, str_span(&in), str_span(&out), strstr(line, "\"ok\": true") != NULL, line);

@@ -39,7 +39,7 @@ struct world {
 	int peer;			/* the server's end, or -1 */
 	struct str received;		/* what the client has sent and nobody has taken */
 	struct outcome why;
-	bool ready, failed, overloaded;
+	bool ready, failed, overloaded, login;
 	unsigned sessions;
 };
 
@@ -117,7 +117,7 @@ static void world_over(void *arg, struct session *session, const struct outcome 
 {
 	struct world *w = arg;
 
-	(void)login;
+	w->login = login;
 	assert(session == w->session);
 	w->session = NULL;
 	w->failed = why != NULL;
