@@ -25,7 +25,8 @@ struct account {
 	char *mailbox;
 	char *flags;			/* between the parentheses, or "" */
 	bool create, subscribe, utf8;
-	bool date_arrival;		/* the internal date is the arrival's; else the server's now */
+	bool date_arrival;		/* the internal date is the arrival's; else the server's now … */
+	bool date_header;		/* … or that of the header's field Date, if it is one */
 	enum account_tls tls;
 	struct tls_context *context;
 	struct tls_trust *trust;

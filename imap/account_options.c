@@ -278,9 +278,10 @@ static int on_date(void *arg, const struct conf_node *node, struct str *error)
 {
 	struct account_options *options = arg;
 
-	options->account->date_arrival = !strcmp(node->words[1].text, "arrival");
+	options->account->date_header = !strcmp(node->words[1].text, "header");
+	options->account->date_arrival = options->account->date_header || !strcmp(node->words[1].text, "arrival");
 	if (!options->account->date_arrival && strcmp(node->words[1].text, "now"))
-		return conf_error(node, error, "date: arrival or now was expected");
+		return conf_error(node, error, "date: arrival, header or now was expected");
 	return 0;
 }
 

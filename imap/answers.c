@@ -40,6 +40,8 @@ static const struct row {
 	{ ANSWERS_APPEND, NULL, "invalid header", { OUTCOME_NEVER, "5.6.0", false, false } },
 	{ ANSWERS_APPEND, NULL, "quota", { OUTCOME_LATER, "4.2.2", false, true } },
 	{ ANSWERS_APPEND, NULL, "mailbox full", { OUTCOME_LATER, "4.2.2", false, true } },
+	{ ANSWERS_APPEND | ANSWERS_LOGIN, NULL, "authenticated but not connected", { OUTCOME_LATER, "4.3.2", false, true } },
+	{ ANSWERS_LOGIN, NULL, "too many", { OUTCOME_LATER, "4.3.2", false, true } },
 	{ ANSWERS_LOGIN, NULL, NULL, { OUTCOME_LATER, "4.7.8", false, true } },
 	{ ANSWERS_CREATE, NULL, NULL, { OUTCOME_LATER, "4.3.5", false, false } },
 	{ ANSWERS_APPEND, NULL, NULL, { OUTCOME_LATER, "4.2.0", false, false } },

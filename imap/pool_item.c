@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "import_date.h"
 #include "mailbox.h"
+#include "message.h"
 
 #define ARGUMENT_MAX 200
+#define DATE_MAX 200
 
 void pool_item_free(struct item *item)
 {
@@ -51,6 +54,19 @@ static int set_mailbox(struct item *item, const struct account *account, bool gi
 	return result;
 }
 
+/* What the message says of itself; where that is no date, the arrival counts. */
+static uint64_t date_of(const struct deliver_job *job)
+{
+	struct str value = STR_INIT(DATE_MAX);
+	struct message_field field;
+	uint64_t date = 0;
+
+	if (message_find(str_span(&job->head), "Date", &field) && !message_unfold(&value, field.value) && import_date_read(str_span(&value), &date) < 0)
+		date = 0;
+	str_free(&value);
+	return date;
+}
+
 struct item *pool_item_new(const struct account *account, struct deliver_job *job, bool given, struct span argument)
 {
 	struct item *item = calloc(1, sizeof *item);
@@ -60,6 +76,8 @@ struct item *pool_item_new(const struct account *account, struct deliver_job *jo
 		return NULL;
 	}
 	*item = (struct item){ .job = job, .mailbox = STR_INIT(MAILBOX_MAX), .unclear = job->unclear };
+	if (account->date_header)
+		item->date = date_of(job);
 	if (set_mailbox(item, account, given, argument) < 0) {
 		pool_item_free(item);
 		return NULL;

@@ -116,8 +116,8 @@ void session_wait(struct session *s, session_state *state, const char *what, uin
 	s->state = state;
 	s->waiting_for = what;
 	s->since = s->useful = loop_now(s->host->loop);
-	s->patience = patience;
-	loop_timer_set(s->host->loop, &s->timer, s->since + patience);
+	s->patience = what && patience > s->account->timeout ? s->account->timeout : patience;
+	loop_timer_set(s->host->loop, &s->timer, s->since + s->patience);
 }
 
 /* ---- input ---- */

@@ -18,6 +18,7 @@ struct item {				/* a message for an account; the owner's */
 	struct body body;
 	struct str mailbox;		/* UTF-8, as configured */
 	const char *flags;		/* in place of the account's; NULL: those.  The owner's */
+	uint64_t date;			/* the internal date in place of its arrival; 0: that */
 	bool dated;			/* its arrival is the internal date, whatever the account says */
 	bool unclear;			/* it may be there already: look before it is appended */
 	bool found, searched;		/* while it is looked for */

@@ -154,7 +154,7 @@ static int begin_item(struct session *s, struct item *item, bool first)
 	}
 	str_printf(&line, " (%s) ", item->flags ? item->flags : s->account->flags);
 	if (s->account->date_arrival || item->dated)
-		put_date(&line, item->job->arrival);
+		put_date(&line, item->date ? item->date : item->job->arrival);
 	str_printf(&line, "%s{%llu%s}\r\n", item->body.has_nul ? "~" : "", (unsigned long long)item->body.length, plus);
 	body_rewind(&item->body);
 	s->writing_item = item;

@@ -96,6 +96,7 @@ static const struct play plays[] = {
 	{ .name = "a code that nobody knows", .script = APPEND("@ NO [X-NEW what] ever"), .outcome = "Z 4.2.0 INBOX: NO [X-NEW what] ever" },
 	{ .name = "a code without an end", .script = APPEND("@ BAD [unclosed"), .outcome = "Z 4.2.0" },
 	{ .name = "iCloud's exception", .script = APPEND("@ NO Unexpected exception"), .outcome = "Z 4.2.0" },
+	{ .name = "too many sessions", .script = APPEND("@ BAD User is authenticated but not connected."), .outcome = "Z 4.3.2", .account = true },
 	/* before the literal, or while it is on its way */
 	{ .name = "NO for a +", .capabilities = "IMAP4rev1", .script = { { .to = "+", .says = "@ NO [TOOBIG] x\r\n" } }, .outcome = "X 5.3.4 INBOX: NO [TOOBIG] x",
 	  .never = "Subject" },
@@ -165,6 +166,8 @@ static const struct play plays[] = {
 	  .greeting = "* OK hi", .user = "frank", .password = "x", .login = true },
 	{ .name = "LOGIN refused for now", .capabilities = CAPABLE, .script = { { .to = "LOGIN", .says = "@ NO [UNAVAILABLE] x\r\n" } }, .outcome = "W",
 	  .why = "4.3.2", .greeting = "* OK hi", .user = "frank", .password = "x" },
+	{ .name = "too many connections", .capabilities = CAPABLE, .script = { { .to = "LOGIN", .says = "@ NO [ALERT] Too many simultaneous connections. (Failure)\r\n" } },
+	  .outcome = "W", .why = "4.3.2", .greeting = "* OK hi", .user = "frank", .password = "x" },
 	{ .name = "the first literal of LOGIN refused", .capabilities = CAPABLE, .script = { { .to = "+", .says = "@ NO no\r\n" } }, .outcome = "W", .why = "4.7.8",
 	  .greeting = "* OK hi", .user = "frank", .password = "s\xc3\xa9", .never = "s\xc3\xa9", .login = true },
 	{ .name = "LOGINDISABLED", .capabilities = CAPABLE " LOGINDISABLED", .outcome = "W", .why = "4.7.8", .commands = "CAPABILITY ", .greeting = "* OK hi",
