@@ -98,8 +98,11 @@ static void leave(struct session *s);
 static void on_timer(void *arg)
 {
 	struct session *s = arg;
-	uint64_t due = deadline(s);
+	uint64_t due;
 
+	if (s->stream)
+		stream_look(s->stream);
+	due = deadline(s);
 	if (loop_now(s->host->loop) < due) {
 		loop_timer_set(s->host->loop, &s->timer, due);
 		return;
@@ -307,11 +310,12 @@ static void tell_alive(const struct item *items)
 
 bool session_alive(struct session *s)
 {
-	uint64_t moved = s->stream ? stream_progress(s->stream) : 0;
-
-	if (moved <= s->moved)
+	if (!s->stream)
 		return false;
-	s->moved = moved;
+	stream_look(s->stream);
+	if (stream_progress(s->stream) <= s->moved)
+		return false;
+	s->moved = stream_progress(s->stream);
 	for (const struct session_flight *flight = s->flights; flight; flight = flight->next)
 		tell_alive(flight->items);
 	tell_alive(s->look);

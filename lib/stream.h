@@ -71,6 +71,11 @@ int stream_secure(struct stream *stream, struct tls *tls);
 const struct tls *stream_tls(const struct stream *stream);	/* NULL: plain, or the handshake is not done */
 
 uint64_t stream_progress(const struct stream *stream);	/* clock_boot time when bytes last went or came (at first: of stream_new) */
+/*
+ * Asks the kernel whether the peer has taken more of what it was given: then that is progress, too.  The kernel holds megabytes, which on a slow line go for minutes after the
+ * last write.  Worth a call of the system now and then, not at each event.
+ */
+void stream_look(struct stream *stream);
 int stream_fd(const struct stream *stream);		/* the input's, for getpeername and the like */
 
 /*

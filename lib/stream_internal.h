@@ -43,6 +43,7 @@ struct stream {
 	bool dead;			/* freed by one of them */
 	struct loop_timer wake;		/* a turn without an event */
 	uint64_t progress;
+	uint64_t acknowledged;		/* bytes, when the kernel was last asked */
 };
 
 /* stream_io.c: moving bytes, calling back */

@@ -40,6 +40,7 @@ cat > "$scratch/imap.conf" <<-END
 	drop one { $account; mailbox "Lists/\$1"; create yes }
 	drop start { host localhost; port $imap_port; tls starttls; ca-file $dovecot/cert.pem; user frank; password-file frank.pw }
 	drop pinned { host localhost; port $imaps_port; pin $pin; user frank; password-file frank.pw }
+	drop pins { host localhost; port $imaps_port; pin sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= $pin; user frank; password-file frank.pw }
 	drop unpinned { host localhost; port $imaps_port; pin sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; user frank; password-file frank.pw }
 	drop noca { host localhost; port $imaps_port; user frank; password-file frank.pw }
 	drop name { host 127.0.0.1; port $imaps_port; ca-file $dovecot/cert.pem; user frank; password-file frank.pw }
@@ -62,10 +63,16 @@ is "$(tail -n 1 "$file")" "last" "the message is whole"
 grep -q Server "$dovecot/mail/frank/Maildir/subscriptions"; ok $? "the mailbox is subscribed to"
 is "$(grep -cF -e "$dovecot_password" -e "$(printf '\0frank\0%s' "$dovecot_password" | openssl base64)" "$scratch/trace")" 0 "the trace does not show the password"
 like "$(cat "$scratch/trace")" 'APPEND .*\{[0-9]+\+\}' "but the commands"
-for name in start pinned scram1 scram256 cram plain login command; do
+for name in start pinned pins scram1 scram256 cram plain login command; do
 	out=$(hand --check --account $name 2>&1); is $? 0 "--check $name"
 	like "$out" "INBOX is there" "$name: the mailbox is found"
 done
+out=$(hand --check --account start 2>&1)
+like "$out" 'tls: TLSv1.[23] [A-Z0-9_-]+, verified, key sha256//' "--check shows TLS"
+like "$out" 'capabilities: IMAP4rev1 .*UIDPLUS' "and the capabilities behind the login"
+printf 'drop fd { %s; user frank; password-fd 7 }\n' "$tls" > "$scratch/fd.conf"
+out=$("$imap_bin" --config "$scratch/fd.conf" --check 2>&1 7< "$scratch/frank.pw"); is $? 0 "a password from a descriptor"
+"$imap_bin" --config "$scratch/fd.conf" --check 7<&- > /dev/null 2>&1; is $? 78 "that is not open"
 like "$(hand --check --account cram)" 'login: CRAM-MD5' "the mechanism that was asked for is used"
 for name in unpinned noca name; do
 	out=$(hand --check --account $name 2>&1); is $? 75 "--check $name fails"

@@ -41,7 +41,7 @@ class Connection:
         data = text if isinstance(text, bytes) else text.encode()
         try:
             while data:
-                cut = rng.choice((1, 2, 3, 7, 50, 1000, 100000)) if self.server.split else len(data)
+                cut = {'whole': len(data), 'bytes': 1, 'random': rng.choice((1, 2, 3, 7, 50, 1000, 100000))}[self.server.split]
                 self.sock.sendall(data[:cut])
                 data = data[cut:]
         except OSError:
@@ -49,6 +49,7 @@ class Connection:
 
     def fill(self):
         try:
+            time.sleep(self.server.pace)
             got = self.sock.recv(65536)
         except OSError:
             raise Gone()
@@ -71,7 +72,9 @@ class Connection:
 
 class Server:
     """A server with one mailbox; a scenario overrides what it likes."""
-    split = True
+    split = 'random'
+    pace = 0            # seconds before each look at what has come
+    slow = 0            # bytes of the kernel's buffer for it
     tls = None
     greeting = '* PREAUTH ready'
     caps = 'IMAP4rev1 LITERAL+'
@@ -85,6 +88,8 @@ class Server:
             setattr(self, name, value)
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.slow:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.slow)
         self.socket.bind(('127.0.0.1', 0))
         self.socket.listen(8)
         self.port = self.socket.getsockname()[1]
@@ -311,6 +316,11 @@ def variant(**methods):
     return type('Variant', (Server,), methods)()
 
 
+def each_way(name, methods, numbers, expected, stored, **more):
+    for split in ('whole', 'bytes', 'random'):
+        scenario('%s (%s)' % (name, split), variant(split=split, **methods), numbers, expected, stored, **more)
+
+
 # ---- the plain ways ----
 scenario('LITERAL+', Server(), range(3), 'K 2.0.0 INBOX uid=', 3)
 scenario('synchronising literals, 64 KB', Server(caps='IMAP4rev1'), range(5), 'K', 5, size=64000)
@@ -325,6 +335,17 @@ scenario('the exact length: CRLF at each line, one at the end', s, [1], 'K', 1, 
 s = Server()
 scenario('flags and date', s, [1], 'K', 1, lines='flags "\\\\Seen \\\\Flagged server"',
          check=lambda t: any(b'(\\Seen \\Flagged server) "21-Nov-2025 08:05:45 +0000" {' in c for c in s.commands))
+for line, head, date in (('date header', 'Date: Mon, 7 Feb 1994 21:52:25 -0800\n', b'" 8-Feb-1994 05:52:25 +0000" {'), ('date header', 'Date: soon\n', b'"21-Nov-2025 08:05:45 +0000" {'),
+                         ('date now', '', b'() {')):
+    s = Server()
+    scenario('%s: %s' % (line, head.strip() or 'none'), s, [1], 'K', 1, lines=line, check=lambda t: any(date in c for c in s.commands), head=head)
+for size, plus in ((4096, True), (4097, False)):
+    s = Server(caps='IMAP4rev1 LITERAL-')
+    scenario('LITERAL-: %d bytes' % size, s, [1], 'K', 1, check=lambda t: len(s.store[0]) == size and any(c.endswith(b'{%d%s}' % (size, b'+' if plus else b'')) for c in s.commands),
+             wire=size)
+s = Server(caps='IMAP4rev1 LITERAL+ NAMESPACE', boxes=['Mine!A!B'])
+scenario('separator and prefix of our own', s, [1], 'K', 1, lines='mailbox "A/B"; separator "!"; prefix "Mine!"', check=lambda t: any(b'APPEND "Mine!A!B"' in c for c in s.commands) and
+         not any(b'NAMESPACE' in c or b'LIST' in c for c in s.commands))
 s = Server(caps='IMAP4rev1 LITERAL+ NAMESPACE', boxes=['INBOX.Server.A&-B'])
 scenario('namespace, separator, modified UTF-7', s, [1], 'K', 1, lines='mailbox "Server/A&B"', check=lambda t: any(b'APPEND "INBOX.Server.A&-B"' in c for c in s.commands))
 s = Server()
@@ -386,6 +407,24 @@ status = stage.stop()
 ok(len(answers) == 10 and len(s.store) == len(set(s.store)) == 210 and left == 2 and status == 0, 'a limit that is lowered: those beyond it log out behind what they had', (len(s.store), left, stage.text()[-2000:]))
 
 
+# ---- an idle connection ----
+s = Server()
+stage = Stage(s, 'keep-alive 2')
+stage.jobs([1])
+time.sleep(1)
+stage.jobs([2])
+kept = s.connections == 1 and not any(b'LOGOUT' in c for c in s.commands)
+for _ in range(60):
+    time.sleep(0.1)
+    if any(b'LOGOUT' in c for c in s.commands):
+        break
+left = s.commands[-1].endswith(b'LOGOUT')
+stage.jobs([3])
+status = stage.stop()
+ok(kept and left and s.connections == 2 and len(s.store) == 3 and 'account ' not in stage.text() and status == 0, 'an idle connection is used again, then closed with LOGOUT, and another opened for work',
+   (kept, left, s.connections, stage.text()[-2000:]))
+
+
 # ---- signs of life ----
 def thinks(self, c, tag, messages):
     for _ in range(12 if self.talks else 1):
@@ -432,6 +471,14 @@ def multi_overquota(self, c, tag, messages):
 
 s = variant(append=multi_overquota)
 scenario('over quota: the account is left alone', s, range(100), 'Z 4.2.2', 0, check=lambda t: s.appends <= 70)
+
+# one account rests, another goes on
+s, other = variant(append=multi_overquota), Server()
+stage = Stage(s, '}\ndrop other { host localhost; port %d; tls none' % other.port)
+first, at_once, beside = stage.jobs([1]), stage.jobs(range(2, 50)), stage.jobs(range(50, 60), drop='other')
+status = stage.stop()
+ok(first[1].startswith('Z 4.2.2') and s.appends == 1 and s.connections == 1 and len(at_once) == 48 and all(a.startswith('Z 4.2.2') for a in at_once.values()) and
+   [a[0] for a in beside.values()] == ['K'] * 10 and status == 0, 'while an account rests its jobs are later at once; another goes on', (first, s.appends, beside, stage.text()[-2000:]))
 
 # ---- the connection goes ----
 
@@ -498,6 +545,47 @@ def silence(self, c, tag, messages):
 
 
 scenario('no answer ever: the deadline, then a look', variant(append=silence), [1], 'K 2.0.0 INBOX .was there', 1, options={'timeout': 2})
+
+
+def hint(text):
+    def append(self, c, tag, messages):
+        c.send(text + '\r\n')
+        while True:
+            c.fill()
+    return append
+
+
+each_way('untagged BAD [TOOBIG], then silence', dict(append=hint('* BAD [TOOBIG] message too large')), [1], 'X 5.3.4 . BAD', 0, options={'timeout': 1})
+each_way('silence', dict(append=silence), [1], 'K 2.0.0 INBOX .was there', 1, options={'timeout': 1})
+
+
+def mute(self, c, line):
+    if line.split(b' ')[1] != self.word:
+        return Server.command(self, c, line)
+    while True:
+        c.fill()
+
+
+for word in ('CAPABILITY', 'NAMESPACE', 'LIST', 'ENABLE'):
+    scenario('silence in place of ' + word, variant(command=mute, word=word.encode(), caps='IMAP4rev1 ENABLE UTF8=ACCEPT' + (' NAMESPACE' if word == 'NAMESPACE' else '')), [1],
+             'Z 4.4.2 .*no answer for [1-3] s, waiting for the answer to ' + word, 0, lines='mailbox A; utf8 yes', options={'timeout': 1})
+
+
+class Deaf(Server):
+    def serve(self, sock, n):
+        for byte in self.says:
+            time.sleep(0.4)
+            sock.sendall(bytes([byte]))
+        time.sleep(8)
+
+
+scenario('silence in place of a greeting', type('V', (Deaf,), dict(says=b''))(), [1], 'Z 4.4.2 .*waiting for the greeting', 0, options={'timeout': 1})
+scenario('silence in place of a TLS handshake', type('V', (Deaf,), dict(says=b''))(), [1], 'Z 4.4.2 .*waiting for the TLS handshake', 0, options={'timeout': 1, 'tls': 'verify no; user frank'},
+         lines='password x')
+scenario('a greeting in bytes: the deadline begins anew with each', type('V', (Deaf,), dict(says=b'* BYE slow\r\n'))(), [1], 'Z 4.4.2 .*BYE slow', 0, options={'timeout': 1})
+s = variant(caps='IMAP4rev1 LITERAL+', pace=0.05, slow=4096)
+scenario('a slow line: the deadline begins anew while the server takes bytes', s, [1], 'K', 1, size=400000, wait=60, options={'timeout': 2},
+         check=lambda t: s.connections == 1 and len({k for _, k in t.alive}) == 1, timeout=4)
 
 
 def trickle(self, c, tag, messages):
@@ -568,7 +656,7 @@ if made:
     secure = {'tls': 'ca-file ' + certificate + '; user frank'}
 
     def login(name, expected, stored, lines='password secret', check=None, **server):
-        scenario(name, type('Variant', (Server,), dict(dict(tls=tls, greeting='* OK hello'), **server))(), [1], expected, stored, lines=lines, options=secure, check=check)
+        each_way(name, dict(dict(tls=tls, greeting='* OK hello'), **server), [1], expected, stored, lines=lines, options=secure, check=check)
 
     login('AUTHENTICATE PLAIN with SASL-IR', 'K', 1, caps='IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN', check=lambda t: 'secret\\' not in t.text() and 'c2VjcmV0' not in t.text())
     login('AUTHENTICATE PLAIN without', 'K', 1, caps='IMAP4rev1 LITERAL+ AUTH=PLAIN')
@@ -589,15 +677,46 @@ if made:
           check=lambda t: t.server.empty == b'' and t.server.auth[1] == b'user=frank\x01auth=Bearer abc.def\x01\x01')
     login('XOAUTH2 with a token from a command', 'K', 1, caps='IMAP4rev1 LITERAL+ AUTH=XOAUTH2', lines='token-command "printf x.y"',
           verdict=lambda self, c, tag, name, data: c.send(tag + ' OK\r\n'), check=lambda t: b'Bearer x.y' in t.server.auth[1])
+    # the token lasts for one connection
+    counter = scratch + '/counter'
+
+    def once_only(self, c, tag, name, data):
+        self.tokens = getattr(self, 'tokens', []) + [data]
+        c.send(tag + ' OK in\r\n')
+
+    for mechanism in ('XOAUTH2', 'OAUTHBEARER'):
+        for split in ('whole', 'bytes', 'random'):
+            open(counter, 'w').close()
+            s = type('Variant', (Server,), dict(tls=tls, greeting='* OK hello', caps='IMAP4rev1 LITERAL+ SASL-IR AUTH=' + mechanism, verdict=once_only, append=bye_token, split=split))()
+            scenario('BYE AccessTokenExpired: a new connection with a new token, %s (%s)' % (mechanism, split), s, [1], 'K', 1, options=secure,
+                     lines='token-command "echo x >> %s; echo token$(wc -l < %s)"' % (counter, counter),
+                     check=lambda t: [re.search(rb'token\d+', d).group(0) for d in s.tokens] == [b'token1', b'token2'])
+    for word in ('LOGIN', 'AUTHENTICATE'):
+        s = type('Variant', (Server,), dict(tls=tls, greeting='* OK hello', caps='IMAP4rev1' + (' AUTH=PLAIN' if word != 'LOGIN' else ''), command=mute, word=word.encode()))()
+        scenario('silence in place of ' + word, s, [1], 'Z 4.4.2 .*waiting for the answer to ' + word, 0, lines='password secret', options=dict(secure, timeout=1))
     login('a password from a command', 'K', 1, caps='IMAP4rev1 LITERAL+ AUTH=PLAIN', lines='password-command "echo secret"')
     login('a command that fails', 'Z 4.7.8', 0, lines='password-command "exit 3"', check=lambda t: t.server.logins == 0)
+    with open(scratch + '/binary', 'wb') as f:
+        f.write(b'\xff\xfe\x01 "\\{3}\r\nx \x80\n')
+    login('a password of any bytes', 'K', 1, caps='IMAP4rev1 LITERAL+', lines='password-file ' + scratch + '/binary', password=b'\xff\xfe\x01 "\\{3}\r\nx \x80')
+
+    def starttls(self, c, tag, rest):
+        c.send(tag + ' OK go\r\n')
+        c.sock, self.caps = tls.wrap_socket(c.sock, server_side=True), self.later
+
+    for before, later, words, name in (('LITERAL+ AUTH=PLAIN', '', 'LOGIN', 'what was offered before counts no more'),
+                                       ('LOGINDISABLED', 'LITERAL+ AUTH=PLAIN', 'AUTHENTICATE', 'what is offered now counts')):
+        each_way('STARTTLS: ' + name, dict(greeting='* OK hello', caps='IMAP4rev1 STARTTLS ' + before, later='IMAP4rev1 ' + later, do_STARTTLS=starttls), [1], 'K', 1,
+                 lines='password secret', options={'tls': 'tls starttls; ca-file ' + certificate + '; user frank'},
+                 check=lambda t: [c.split()[1].decode() for c in t.server.commands][:5] == ['CAPABILITY', 'STARTTLS', 'CAPABILITY', words, 'CAPABILITY' if words == 'LOGIN' else 'APPEND'] and
+                 any(re.search(rb'\{\d+\+\}$' if later else rb'\{\d+\}$', c) for c in t.server.commands if b'APPEND' in c))
     s = type('Variant', (Server,), dict(tls=tls, greeting='* OK hello', caps='IMAP4rev1 LITERAL+'))()
     scenario('a certificate that nobody vouches for', s, [1], 'Z 4.7.5', 0, lines='password secret', options={'tls': 'user frank'}, check=lambda t: s.logins == 0)
     scenario('a password is not sent in clear', Server(greeting='* OK hello', caps='IMAP4rev1 LITERAL+ AUTH=PLAIN'), [1], 'Z 4.7.8 .*(TLS|clear|suffice)?', 0, lines='user frank; password secret',
              check=lambda t: t.server.logins == 0)
     s = Server(greeting='* OK hello', caps='IMAP4rev1 STARTTLS')
     s.do_STARTTLS = lambda c, tag, rest: c.send(tag + ' OK go\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n')
-    s.split = False
+    s.split = 'whole'
     scenario('bytes behind the OK of STARTTLS are an attack', s, [1], 'Z 4.7.5', 0, lines='password secret', options={'tls': 'tls starttls; ca-file ' + certificate + '; user frank'})
     scenario('STARTTLS that is not offered', Server(greeting='* OK hello'), [1], 'Z 4.7.5', 0, lines='password secret', options={'tls': 'tls starttls; ca-file ' + certificate + '; user frank'})
     scenario('PREAUTH where STARTTLS is wanted', Server(), [1], 'Z', 0, lines='password secret', options={'tls': 'tls starttls; ca-file ' + certificate + '; user frank'})

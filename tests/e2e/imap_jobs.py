@@ -2,7 +2,7 @@
 """Hands jobs to a deliverer's control socket as send would, and prints the answers.
 
 imap_jobs.py SOCKET COUNT [name=value...]: drop=, size=, first= (number of the first message), unclear=1, wait= (seconds; then it leaves), text= (a body instead of filling), window=,
-connections= and timeout= (as send says them)
+connections= and timeout= (as send says them), head= (more fields), wire= (bytes as they are sent)
 """
 import socket, sys, tempfile, time
 
@@ -17,7 +17,9 @@ def frame(kind, value):
 
 
 def message(n, options):
-    head = 'Received: by host (uid 0)\n\tid %s;\n\tSat, 21 Nov 2026 06:00:51 +0000\nSubject: message %d\nMessage-ID: <same@example.org>\n\n' % (key(n), n)
+    head = options.get('head', '') + 'Received: by host (uid 0)\n\tid %s;\n\tSat, 21 Nov 2026 06:00:51 +0000\nSubject: message %d\nMessage-ID: <same@example.org>\n\n' % (key(n), n)
+    if 'wire' in options:       # bytes with CRLF
+        options = dict(options, text='x' * (int(options['wire']) - len(head) - head.count('\n') - 2))
     if 'text' in options:
         body = options['text'].encode().decode('unicode_escape').encode('latin-1')
     else:

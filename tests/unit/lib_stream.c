@@ -630,6 +630,45 @@ static void connecting(void **state)
 	close(listener);
 }
 
+/* All is written, but the peer has not taken it: what it takes later is progress, too, where the kernel is asked. */
+static void what_the_kernel_holds(void **state)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(struct sockaddr_in);
+	unsigned port;
+	int listener = listen_at(&port, 5), size = 4096, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;
+	struct end end;
+	uint64_t before;
+	char data[65536];
+
+	(void)state;
+	address = loopback(AF_INET, port);
+	assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, len), 0);
+	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_true(peer >= 0);
+	open_end(&end, fd, fd, &(struct stream_limits){ .output_max = 200000 });
+	memset(data, 'x', sizeof(data));
+	assert_int_equal(stream_write(end.stream, data, sizeof(data)), 0);
+	stream_flush(end.stream);
+	UNTIL(stream_waiting(end.stream) == 0);
+	run_for(50000);
+	stream_look(end.stream);
+	before = stream_progress(end.stream);
+	run_for(50000);
+	stream_look(end.stream);
+	assert_true(stream_progress(end.stream) == before);
+	for (int turns = 0; turns < 10000 && stream_progress(end.stream) == before; turns++) {
+		(void)!read(peer, data, sizeof(data));
+		run_for(1000);
+		stream_look(end.stream);
+	}
+	assert_true(stream_progress(end.stream) > before);
+	close(peer);
+	close_end(&end);
+	close(listener);
+}
+
 /* A listener whose queue is full answers nothing: after a quarter of a second the next address has its turn. */
 static void a_silent_address(void **state)
 {
@@ -699,6 +738,7 @@ int main(void)
 		cmocka_unit_test(injected_commands),
 		cmocka_unit_test(unverified_peer),
 		cmocka_unit_test(connecting),
+		cmocka_unit_test(what_the_kernel_holds),
 		cmocka_unit_test(a_silent_address),
 		cmocka_unit_test(unix_sockets),
 	};
