@@ -41,6 +41,7 @@ void account_free(struct account_table *table)
 		free_one(account);
 	}
 	free(table->source);
+	str_free(&table->exposed.lines);
 	table->first = NULL;
 	table->source = NULL;
 }
@@ -182,7 +183,11 @@ int account_read(struct account_table *table, const struct conf *conf, struct st
 		{ "drop", 1, 1, true, handle_drop },
 		{ NULL, 0, 0, false, NULL },
 	};
+	static const struct exposed_rule secrets[] = {
+		{ "password", 0, NULL }, { "password-file", 1, NULL }, { "token-file", 1, NULL }, { "key", 1, NULL }, { "certificate", 1, "key" }, { NULL, 0, NULL },
+	};
 
+	exposed_look(&table->exposed, conf, secrets);
 	table->source = strdup(conf->file);
 	return table->source ? conf_walk(conf->first, verbs, table, error) : -1;
 }

@@ -7,6 +7,7 @@
 
 #include "conf.h"
 #include "descriptors.h"
+#include "exposed.h"
 #include "keeper.h"
 #include "tls.h"
 
@@ -49,6 +50,7 @@ struct account_table {
 	char *source;			/* the configuration's name, for messages */
 	uid_t command_uid;		/* whom commands run as */
 	gid_t command_gid;
+	struct exposed exposed;		/* what is wrong with the files of secrets */
 };
 
 /* Which descriptors the passwords are behind.  0, or -1 with error. */

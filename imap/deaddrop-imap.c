@@ -17,6 +17,7 @@
 #define BUFFER_CAP (8U * 1024 * 1024)
 #define JOBS_CAP (32U * 1024 * 1024)
 #define FILES_MAX 1024
+#define WARNINGS_MAX 65536
 #define NOBODY 65534
 
 struct imap {
@@ -100,11 +101,13 @@ static int read_accounts(struct imap *imap, struct stage *stage, struct str *err
 		return str_add(error, strerror(errno)), EX_OSERR;
 	imap->accounts.command_uid = uid;
 	imap->accounts.command_gid = gid;
+	imap->accounts.exposed = (struct exposed){ jail->change_user ? gid : (gid_t)-1, STR_INIT(WARNINGS_MAX) };
 	result = account_read(&imap->accounts, imap->conf, error);
 	conf_free(imap->conf);
 	imap->conf = NULL;
 	if (result < 0)
 		return EX_CONFIG;
+	stage_warn(stage, str_span(&imap->accounts.exposed.lines));
 	if (imap->account) {
 		struct span name = span_of(imap->account);
 		const char *slash = strchr(imap->account, '/');

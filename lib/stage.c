@@ -34,6 +34,17 @@ stage_exit_now(struct stage *stage, int status)
 	stage->status = status;
 }
 
+void
+stage_warn(struct stage *stage, struct span lines)
+{
+	struct span line;
+	while (span_word(&lines, '\n', &line))
+		if (stage->check)
+			dprintf(STDERR_FILENO, "deaddrop-%s: warning: %.*s\n", stage->program->name, (int)line.len, line.data);
+		else
+			log_event(stage->log, "warning", "%.*s", (int)line.len, line.data);
+}
+
 static int fail(struct stage *stage, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* stage->error := the text; returns status, so that a step can end with it. */

@@ -83,6 +83,8 @@ bool stage_once(const struct stage *stage);
 bool stage_draining(const struct stage *stage);
 bool stage_checking(const struct stage *stage);		/* --check: prepare starts nothing and changes nothing */
 unsigned stage_verbose(const struct stage *stage);
+/* From prepare: what an administrator should see to, a line each; to the log, with --check to standard error. */
+void stage_warn(struct stage *stage, struct span lines);
 void stage_finish(struct stage *stage, int status);		/* from within the loop: leave with this status */
 void stage_exit_now(struct stage *stage, int status);		/* from prepare: the run is over, status is the exit code */
 

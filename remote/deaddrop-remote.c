@@ -17,6 +17,7 @@
 #define BUFFER_CAP (8U * 1024 * 1024)
 #define FILES_MAX 2048
 #define HAND_DEADLINE (3600 * CLOCK_SECOND)	/* whoever waits can break it off himself */
+#define WARNINGS_MAX 65536
 
 struct remote {
 	struct stage *stage;
@@ -104,17 +105,32 @@ static bool is_stage(const struct remote *remote, struct stage *stage)
 	return stage_in(stage, 0) && !remote->drop && !remote->byhand.sender && !remote->byhand.recipients.len;
 }
 
+static void look_at_option(struct exposed *exposed, const char *option, const char *path)
+{
+	if (path)
+		exposed_file(exposed, option, path);
+}
+
+static void look_at_options(struct exposed *exposed, const struct route *route)
+{
+	look_at_option(exposed, "--password-file", route->password_file);
+	look_at_option(exposed, "--token-file", route->token_file);
+	look_at_option(exposed, route->key ? "--key" : "--certificate", route->key ? route->key : route->certificate);
+}
+
 static int read_routes(struct remote *remote, struct stage *stage, struct str *error)
 {
 	const char *config = stage_config(stage);
 	struct route *route = remote->options.route;
 
+	remote->table.exposed = (struct exposed){ stage_jail(stage)->change_user ? stage_jail(stage)->gid : (gid_t)-1, STR_INIT(WARNINGS_MAX) };
 	if (config && route)
 		return str_add(error, "--config and the options of a server exclude each other"), EX_USAGE;
 	if (config)
 		return route_table_read(&remote->table, config, error) < 0 ? EX_CONFIG : 0;
 	if (!route)
 		return str_add(error, "where to send to is missing: --config FILE, --relay HOST or --lmtp PATH"), EX_USAGE;
+	look_at_options(&remote->table.exposed, route);
 	remote->options.route = NULL;
 	remote->table.first = route;
 	remote->table.file = strdup("the command line");
@@ -222,6 +238,7 @@ static int prepare(void *self, struct stage *stage, struct str *error)
 
 	remote->stage = stage;
 	status = read_routes(remote, stage, error);
+	stage_warn(stage, str_span(&remote->table.exposed.lines));
 	if (!status && find_name(remote) < 0)
 		status = EX_OSERR;
 	if (!status)

@@ -70,6 +70,7 @@ void route_table_free(struct route_table *table)
 	}
 	free(table->name);
 	free(table->file);
+	str_free(&table->exposed.lines);
 	*table = (struct route_table){ 0 };
 }
 

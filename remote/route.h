@@ -4,6 +4,7 @@
 #define DEADDROP_REMOTE_ROUTE_H
 
 #include "conf.h"
+#include "exposed.h"
 #include "keeper.h"
 #include "session.h"
 #include "tls.h"
@@ -59,6 +60,7 @@ struct route_table {
 	struct route *first;
 	char *name;			/* for EHLO, as configured; NULL: found out */
 	char *file;			/* for messages */
+	struct exposed exposed;		/* what is wrong with the files of secrets */
 };
 
 struct route *route_new(const char *name);		/* with the defaults; NULL: no memory */

@@ -297,11 +297,15 @@ int route_table_read(struct route_table *table, const char *file, struct str *er
 		{ "drop", 1, 1, true, on_drop },
 		{ NULL, 0, 0, false, NULL },
 	};
+	static const struct exposed_rule secrets[] = {
+		{ "password-file", 1, NULL }, { "token-file", 1, NULL }, { "key", 1, NULL }, { "certificate", 1, "key" }, { NULL, 0, NULL },
+	};
 	struct conf *conf = conf_load(file, error);
 	int result;
 
 	if (!conf)
 		return -1;
+	exposed_look(&table->exposed, conf, secrets);
 	table->file = strdup(file);
 	result = table->file ? conf_walk(conf->first, verbs, table, error) : -1;
 	conf_free(conf);

@@ -11,12 +11,14 @@
 #include "host.h"
 
 #define NAME_MAX_LEN 255U
+#define WARNINGS_MAX 65536U
 
 int config_init(struct config *c)
 {
 	*c = (struct config){
 		.engine = { .size = UINT64_C(50) << 20, .recipients = 100, .commands = 1000, .unknown = 10, .failed = 20, .utf8 = true },
 		.name = STR_INIT(NAME_MAX_LEN),
+		.exposed = { (gid_t)-1, STR_INIT(WARNINGS_MAX) },
 		.connections = 1000,
 		.per_client = 50,
 		.timeout = 300 * CLOCK_SECOND,
@@ -38,6 +40,7 @@ void config_free(struct config *c)
 	login_secrets_free(c->secrets);
 	rules_free(c->rules);
 	str_free(&c->name);
+	str_free(&c->exposed.lines);
 }
 
 struct config_listen *config_add_listen(struct config *c)
@@ -345,11 +348,13 @@ static const struct conf_verb verbs[] = {
 
 int config_load(struct config *c, const char *file, struct str *error)
 {
+	static const struct exposed_rule secrets[] = { { "tls", 4, NULL }, { "auth", 1, NULL }, { NULL, 0, NULL } };
 	struct conf *conf = conf_load(file, error);
 	int result;
 
 	if (!conf)
 		return errno == ENOENT ? EX_NOINPUT : EX_CONFIG;
+	exposed_look(&c->exposed, conf, secrets);
 	result = conf_walk(conf->first, verbs, c, error);
 	conf_free(conf);
 	return result ? EX_CONFIG : 0;

@@ -4,6 +4,7 @@
 #define DEADDROP_SMTPD_CONFIG_H
 
 #include "engine.h"
+#include "exposed.h"
 #include "login.h"
 #include "rules.h"
 #include "tls.h"
@@ -38,6 +39,7 @@ struct config {
 	bool trace_body, trace_rules;
 	uint32_t normalise, xclient, proxy;	/* groups */
 	uint32_t allow;			/* groups that may connect; 0: all */
+	struct exposed exposed;		/* what is wrong with the files of secrets */
 };
 
 int config_init(struct config *config);

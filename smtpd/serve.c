@@ -249,8 +249,12 @@ int serve_prepare(void *self, struct stage *stage, struct str *error)
 		return EX_USAGE;
 	}
 	find_caller(serve);
+	if (stage_jail(stage)->change_user)
+		config->exposed.group = stage_jail(stage)->gid;
 	if (stage_config(stage))
 		status = config_load(config, stage_config(stage), error);
+	if (!status)
+		stage_warn(stage, str_span(&config->exposed.lines));
 	if (!status && serve->name)
 		(void)str_set(&config->name, span_of(serve->name));
 	if (!status)
