@@ -61,7 +61,7 @@ static struct account *new_account(const char *name)
 	if (!account)
 		return NULL;
 	*account = (struct account){
-		.password = STR_INIT(ACCOUNT_SECRET_MAX), .password_command = -1, .token_file = -1, .token_command = -1, .tunnel = -1,
+		.password = STR_SECRET(ACCOUNT_SECRET_MAX), .password_command = -1, .token_file = -1, .token_command = -1, .tunnel = -1,
 		.date_arrival = true, .subscribe = true, .connections = 1, .keep_alive = 60 * CLOCK_SECOND, .timeout = 300 * CLOCK_SECOND, .settle = 10 * CLOCK_SECOND,
 	};
 	account->name = strdup(name);

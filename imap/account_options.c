@@ -196,6 +196,17 @@ static int on_token_file(void *arg, const struct conf_node *node, struct str *er
 
 	if (set_path(&path, node, error) < 0)
 		return -1;
+	/* the keeper, which opens it, stands at the root */
+	if (*path != '/') {
+		char *real = realpath(path, NULL);
+
+		if (!real)
+			conf_error(node, error, "token-file %s: %s", path, strerror(errno));
+		free(path);
+		if (!real)
+			return -1;
+		path = real;
+	}
 	options->account->token_file = keeper_add_file(options->table->keeper, path, O_RDONLY, 0);
 	free(path);
 	return options->account->token_file < 0 ? conf_error(node, error, "token-file: %s", strerror(errno)) : 0;

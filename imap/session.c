@@ -18,6 +18,7 @@ static void free_session(struct session *s)
 	str_free(&s->capability_text);
 	str_wipe(&s->secret);
 	str_wipe(&s->initial);
+	conceal_forget(&s->conceal);
 	sasl_client_free(s->sasl);
 	str_free(&s->prefix);
 	str_free(&s->create);
@@ -72,13 +73,17 @@ void session_abort(struct session *s)
 void session_fail(struct session *s, const char *status, const char *format, ...)
 {
 	char text[OUTCOME_REASON_MAX];
+	struct str shown = STR_INIT(2 * OUTCOME_REASON_MAX);
 	struct outcome why;
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	outcome_set(&why, OUTCOME_LATER, status, "%s%s%s", s->account->host ? s->account->host : "tunnel", ": ", text);
+	/* the server may have repeated what it was told */
+	(void)conceal_text(&s->conceal, span_of(text), &shown);
+	outcome_set(&why, OUTCOME_LATER, status, "%s%s%s", s->account->host ? s->account->host : "tunnel", ": ", shown.data);
+	str_free(&shown);
 	session_end(s, &why);
 }
 
@@ -228,6 +233,7 @@ void session_set_stream(struct session *s, int in, int out, bool secure)
 		session_fail(s, "4.3.0", "%s", strerror(errno));
 		return;
 	}
+	stream_secret(s->stream, true);		/* until the login is over */
 	if (secure && (!(tls = tls_client(s->account->context, s->account->host, &error)) || stream_secure(s->stream, tls) < 0))
 		session_fail(s, "4.7.5", "%s", error.len ? error.data : strerror(errno));
 	else
@@ -250,8 +256,8 @@ static struct session *make(const struct session_host *host, const struct accoun
 		return NULL;
 	*s = (struct session){
 		.host = host, .account = account, .ops = ops, .arg = arg, .watch_fd = -1,
-		.mechanisms = STR_INIT(SESSION_CAPABILITIES_MAX), .capability_text = STR_INIT(SESSION_CAPABILITIES_MAX), .secret = STR_INIT(ACCOUNT_SECRET_MAX),
-		.initial = STR_INIT(SASL_MESSAGE_MAX), .prefix = STR_INIT(MAILBOX_MAX), .create = STR_INIT(4 * MAILBOX_MAX), .created = STR_INIT(4 * MAILBOX_MAX),
+		.mechanisms = STR_INIT(SESSION_CAPABILITIES_MAX), .capability_text = STR_INIT(SESSION_CAPABILITIES_MAX), .secret = STR_SECRET(ACCOUNT_SECRET_MAX),
+		.initial = STR_SECRET(SASL_MESSAGE_MAX), .conceal = CONCEAL_INIT, .prefix = STR_INIT(MAILBOX_MAX), .create = STR_INIT(4 * MAILBOX_MAX), .created = STR_INIT(4 * MAILBOX_MAX),
 		.examined = STR_INIT(4 * MAILBOX_MAX), .limited = STR_INIT(4 * MAILBOX_MAX), .uids = STR_INIT(SESSION_UIDS_MAX),
 	};
 	s->flights_end = &s->flights;

@@ -5,6 +5,7 @@
 
 #include "answers.h"
 #include "clock.h"
+#include "conceal.h"
 #include "mailbox.h"
 #include "response.h"
 #include "sasl.h"
@@ -88,6 +89,7 @@ struct session {
 	struct sasl_client *sasl;
 	const struct sasl_mechanism *mechanism;
 	struct str initial;		/* its first message */
+	struct conceal conceal;		/* what is not to be shown of it */
 	bool secret_line;		/* the next line out is not to be traced */
 	bool unbound;			/* it offers a channel binding that it then refuses */
 	char separator;
@@ -127,8 +129,12 @@ void session_release(struct session *s);		/* an answer of the keeper came */
 /* A tagged command: sent at once.  0, or -1: the session has failed. */
 int session_command(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int session_line(struct session *s, struct span line, bool secret);		/* a line as it stands, CRLF is added */
+int session_secret(struct session *s, const char *prefix, struct span bytes);	/* a line of a login: prefix and base 64 of the bytes, which are shown nowhere */
+int session_quoted_secret(struct session *s, struct str *line, struct span password);	/* appends it between quotes; -1: it has other bytes than can stand there */
 void session_next_tag(struct session *s, char tag[static 16]);
 bool session_is_answer(const struct session *s, const struct response *response);	/* to the last command */
+/* A line of the log about the account; of a login's secrets nothing is shown. */
+void session_log(struct session *s, const char *event, const char *what, struct span text);
 void session_trace(struct session *s, const char *direction, struct span line);
 bool session_quoted(struct session *s, struct str *out, const char *mailbox);	/* the wire name, quoted; false: it cannot be had */
 void session_say(const struct response *response, struct str *out);		/* "NO [CODE arg] text" */

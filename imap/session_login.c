@@ -57,6 +57,8 @@ static void logged_in(struct session *s)
 {
 	str_wipe(&s->secret);
 	str_wipe(&s->initial);
+	conceal_forget(&s->conceal);
+	stream_secret(s->stream, false);
 	sasl_client_free(s->sasl);
 	s->sasl = NULL;
 	if (s->capabilities_told)
@@ -65,25 +67,11 @@ static void logged_in(struct session *s)
 		ask_capability(s, state_capability_again);
 }
 
-static int send_base64(struct session *s, const char *prefix, struct span bytes)
-{
-	struct str line = STR_INIT(2 * SASL_MESSAGE_MAX);
-	int result = -1;
-
-	str_add(&line, prefix);
-	if (!base64_encode(&line, bytes))
-		result = session_line(s, str_span(&line), true);
-	else
-		session_fail(s, "4.3.0", "%s", strerror(errno));
-	str_wipe(&line);
-	return result;
-}
-
 /* LOGIN with quoted strings where the bytes allow it, else with literals, each of which waits for its "+". */
 static void begin_login(struct session *s)
 {
 	struct sasl_identity identity;
-	struct str binding = STR_INIT(TLS_BINDING_MAX), line = STR_INIT(2 * ACCOUNT_SECRET_MAX);
+	struct str binding = STR_INIT(TLS_BINDING_MAX), line = STR_SECRET(2 * ACCOUNT_SECRET_MAX);
 
 	identify(s, &identity, &binding);
 	session_next_tag(s, s->tag);
@@ -91,7 +79,7 @@ static void begin_login(struct session *s)
 	if (!identity.clear || (s->capabilities & SESSION_LOGINDISABLED) || !identity.user.len || !identity.password.len) {
 		s->login_failed = true;
 		session_fail(s, "4.7.8", "login: there is no way to log in: %s", !identity.clear ? "a password is not sent without TLS" : "LOGIN is disabled, or user or password are missing");
-	} else if (!mailbox_quote(&line, identity.user, false) && !str_add_char(&line, ' ') && !mailbox_quote(&line, identity.password, false)) {
+	} else if (!mailbox_quote(&line, identity.user, false) && !str_add_char(&line, ' ') && !session_quoted_secret(s, &line, identity.password)) {
 		if (!session_line(s, str_span(&line), true))
 			session_wait(s, state_login, "the answer to LOGIN", SESSION_COMMAND_WAIT);
 	} else {
@@ -109,7 +97,7 @@ static void begin_login(struct session *s)
 static void state_login_literal(struct session *s, const struct response *response)
 {
 	struct sasl_identity identity;
-	struct str binding = STR_INIT(TLS_BINDING_MAX), line = STR_INIT(2 * ACCOUNT_SECRET_MAX);
+	struct str binding = STR_INIT(TLS_BINDING_MAX), line = STR_SECRET(2 * ACCOUNT_SECRET_MAX);
 
 	if (session_is_answer(s, response)) {
 		state_login(s, response);
@@ -166,7 +154,7 @@ static void begin_sasl(struct session *s, const struct sasl_identity *identity)
 	str_printf(&line, "%s AUTHENTICATE %s", s->tag, sasl_name(s->mechanism));
 	if (early)
 		str_add(&line, s->initial.len ? " " : " =");
-	if (early ? send_base64(s, line.data, str_span(&s->initial)) : session_line(s, str_span(&line), false))
+	if (early ? session_secret(s, line.data, str_span(&s->initial)) : session_line(s, str_span(&line), false))
 		goto out;
 	if (early)
 		str_wipe(&s->initial);
@@ -183,6 +171,8 @@ static void begin_authentication(struct session *s)
 	struct sasl_identity identity;
 
 	identify(s, &identity, &binding);
+	conceal_add(&s->conceal, identity.token);
+	conceal_add(&s->conceal, identity.password);
 	s->capabilities_told = false;
 	s->mechanism = sasl_choose(str_span(&s->mechanisms), s->account->sasl, &identity, &reason);
 	if (s->mechanism)
@@ -203,9 +193,7 @@ static bool retry_unbound(struct session *s, const struct response *response)
 {
 	if (response->status != RESPONSE_NO || !strstr(sasl_name(s->mechanism), "-PLUS") || s->account->sasl || span_is_nocase(response->code, "AUTHENTICATIONFAILED"))
 		return false;
-	if (s->host->log)
-		log_event(s->host->log, "login", "%s: %s is refused: %.*s; once more without channel binding", s->account->name, sasl_name(s->mechanism),
-		    (int)response->text.len, response->text.data);
+	session_log(s, "login", "is refused with channel binding, and tries once more without:", response->text);
 	s->unbound = true;
 	sasl_client_free(s->sasl);
 	s->sasl = NULL;
@@ -231,7 +219,7 @@ static void authenticated(struct session *s, const struct response *response)
 
 static void answer_challenge(struct session *s, struct span text)
 {
-	struct str challenge = STR_INIT(SASL_MESSAGE_MAX), out = STR_INIT(SASL_MESSAGE_MAX), error = STR_INIT(SASL_ERROR_MAX);
+	struct str challenge = STR_INIT(SASL_MESSAGE_MAX), out = STR_SECRET(SASL_MESSAGE_MAX), error = STR_INIT(SASL_ERROR_MAX);
 	enum sasl_result result = SASL_FAILED;
 
 	if (base64_decode(&challenge, span_trim(text)) < 0)
@@ -239,10 +227,9 @@ static void answer_challenge(struct session *s, struct span text)
 	else
 		result = sasl_client_step(s->sasl, str_span(&challenge), &out, &error);
 	if (result != SASL_FAILED)
-		send_base64(s, "", str_span(&out));
+		session_secret(s, "", str_span(&out));
 	else {
-		if (s->host->log)
-			log_event(s->host->log, "login", "%s: %s", s->account->name, error.data);
+		session_log(s, "login", "fails:", str_span(&error));
 		session_line(s, span_of("*"), false);
 	}
 	str_free(&challenge);
@@ -256,7 +243,7 @@ static void state_authenticate(struct session *s, const struct response *respons
 		authenticated(s, response);
 	else if (response->kind == RESPONSE_CONTINUE && s->secret_line) {
 		s->secret_line = false;
-		if (!send_base64(s, "", str_span(&s->initial)))
+		if (!session_secret(s, "", str_span(&s->initial)))
 			str_wipe(&s->initial);
 	} else if (response->kind == RESPONSE_CONTINUE)
 		answer_challenge(s, response->text);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base64.h"
 #include "session_internal.h"
 
 #define TRACE_MAX 1000
@@ -14,7 +15,20 @@ void session_trace(struct session *s, const char *direction, struct span line)
 	if (s->host->verbose < 2 || !s->host->log)
 		return;
 	line = span_trim(line);
-	log_event(s->host->log, "trace", "%s %s %.*s", s->account->name, direction, (int)(line.len > TRACE_MAX ? TRACE_MAX : line.len), line.data);
+	if (line.len > TRACE_MAX)
+		line.len = TRACE_MAX;
+	session_log(s, "trace", direction, line);
+}
+
+void session_log(struct session *s, const char *event, const char *what, struct span text)
+{
+	struct str shown = STR_INIT(4 * TRACE_MAX);
+
+	if (!s->host->log)
+		return;
+	(void)conceal_text(&s->conceal, text, &shown);
+	log_event(s->host->log, event, "%s %s %s", s->account->name, what, shown.data);
+	str_free(&shown);
 }
 
 int session_line(struct session *s, struct span line, bool secret)
@@ -25,6 +39,33 @@ int session_line(struct session *s, struct span line, bool secret)
 		return -1;
 	}
 	return 0;
+}
+
+int session_secret(struct session *s, const char *prefix, struct span bytes)
+{
+	struct str line = STR_SECRET(2 * SASL_MESSAGE_MAX);
+	int result = -1;
+
+	str_add(&line, prefix);
+	if (!base64_encode(&line, bytes)) {
+		conceal_add(&s->conceal, span_skip(str_span(&line), strlen(prefix)));
+		result = session_line(s, str_span(&line), true);
+	} else {
+		session_fail(s, "4.3.0", "%s", strerror(errno));
+	}
+	str_wipe(&line);
+	return result;
+}
+
+/* With a backslash before a quote it looks different. */
+int session_quoted_secret(struct session *s, struct str *line, struct span password)
+{
+	size_t begin = line->len;
+	int result = mailbox_quote(line, password, false);
+
+	if (!result)
+		conceal_add(&s->conceal, span_skip(str_span(line), begin));
+	return result;
 }
 
 void session_next_tag(struct session *s, char tag[static 16])

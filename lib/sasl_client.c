@@ -145,8 +145,9 @@ static struct sasl_client *make(const struct sasl_mechanism *mechanism)
 	if (client == NULL)
 		return NULL;
 	client->mechanism = mechanism;
-	client->user = client->authorize = client->password = (struct str)STR_INIT(SASL_SECRET_MAX);
-	client->token = (struct str)STR_INIT(SASL_MESSAGE_MAX);
+	client->user = client->authorize = (struct str)STR_INIT(SASL_SECRET_MAX);
+	client->password = (struct str)STR_SECRET(SASL_SECRET_MAX);
+	client->token = (struct str)STR_SECRET(SASL_MESSAGE_MAX);
 	client->host = client->binding_name = client->binding = (struct str)STR_INIT(1000);
 	client->nonce = (struct str)STR_INIT(SASL_NONCE_MAX);
 	client->header = client->first = (struct str)STR_INIT(SASL_MESSAGE_MAX);

@@ -113,7 +113,8 @@ struct sasl_server *sasl_server_new(const struct sasl_mechanism *mechanism, cons
 	server->users = users;
 	server->user = (struct str)STR_INIT(SASL_USER_MAX);
 	server->nonce = (struct str)STR_INIT(SASL_NONCE_MAX);
-	server->header = server->auth = (struct str)STR_INIT(3 * (size_t)SASL_MESSAGE_MAX);
+	server->header = (struct str)STR_INIT(3 * (size_t)SASL_MESSAGE_MAX);
+	server->auth = (struct str)STR_SECRET(3 * (size_t)SASL_MESSAGE_MAX);
 	server->stored.salt = (struct str)STR_INIT(SASL_SALT_MAX);
 	if ((nonce != NULL ? str_add(&server->nonce, nonce) : sasl_scram_nonce(&server->nonce)) < 0) {
 		(void)sasl_fail(error, "no memory or no random numbers");

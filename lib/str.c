@@ -12,6 +12,22 @@
 /* In the part of the program that the loader makes read-only: nobody may write through an empty string's data. */
 char str_none[1] __attribute__((section(".data.rel.ro"))) = "";
 
+/* realloc may leave a copy where the string was. */
+static char *move(struct str *s, size_t cap)
+{
+	char *data;
+
+	if (!s->secret)
+		return realloc(s->cap > 0 ? s->data : NULL, cap);
+	data = malloc(cap);
+	if (data == NULL || s->cap == 0)
+		return data;
+	memcpy(data, s->data, s->len);
+	explicit_bzero(s->data, s->cap);
+	free(s->data);
+	return data;
+}
+
 int str_reserve(struct str *s, size_t extra)
 {
 	size_t need, cap, limit = s->max < SIZE_MAX ? s->max + 1 : SIZE_MAX;
@@ -29,7 +45,7 @@ int str_reserve(struct str *s, size_t extra)
 		cap = cap > SIZE_MAX / 2 ? SIZE_MAX : cap * 2;
 	if (cap > limit)
 		cap = limit;
-	data = realloc(s->cap > 0 ? s->data : NULL, cap);
+	data = move(s, cap);
 	if (data == NULL) {
 		errno = ENOMEM;
 		return -1;
@@ -176,6 +192,8 @@ struct span str_span(const struct str *s)
 
 void str_free(struct str *s)
 {
+	if (s->cap > 0 && s->secret)
+		explicit_bzero(s->data, s->cap);
 	if (s->cap > 0)
 		free(s->data);
 	s->data = str_none;

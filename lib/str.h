@@ -18,11 +18,13 @@ struct str {
 	size_t len;
 	size_t cap;	/* bytes allocated, 0 while nothing is */
 	size_t max;	/* len never exceeds it */
+	bool secret;	/* what is given back to the allocator is overwritten, also where the string moves because it grows */
 };
 
 extern char str_none[1];	/* what data points to while nothing is allocated: always "", and read-only */
 
-#define STR_INIT(limit) { str_none, 0, 0, (limit) }
+#define STR_INIT(limit) { str_none, 0, 0, (limit), false }
+#define STR_SECRET(limit) { str_none, 0, 0, (limit), true }
 
 int str_reserve(struct str *s, size_t extra);                   /* room for that much more at data + len */
 int str_append(struct str *s, const void *data, size_t len);
@@ -38,6 +40,6 @@ void str_cut(struct str *s, size_t len);                        /* keep the firs
 void str_shift(struct str *s, size_t n);                        /* drop the first n bytes */
 struct span str_span(const struct str *s);
 void str_free(struct str *s);
-void str_wipe(struct str *s);                                   /* overwrite, then free: for secrets */
+void str_wipe(struct str *s);                                   /* overwrite, then free: for what turned out to be secret */
 
 #endif

@@ -11,7 +11,6 @@
 
 #define INPUT_MAX 16384
 #define OUTPUT_MAX 65536
-#define SECRET_ROOM 20480	/* a login fits without growing, which would leave a copy behind */
 #define TEXT_MAX TLS_ERROR_MAX
 
 static int set_nonblocking(struct stream_side *side)
@@ -145,8 +144,6 @@ static int open_output(struct stream *stream, size_t len)
 		str_shift(&stream->output, stream->sent);
 		stream->sent = 0;
 	}
-	if (stream->secret && stream->output.cap == 0 && SECRET_ROOM < stream->output_max)
-		return str_reserve(&stream->output, SECRET_ROOM);
 	return 0;
 }
 
@@ -187,6 +184,9 @@ void stream_flush(struct stream *stream)
 void stream_secret(struct stream *stream, bool secret)
 {
 	stream->secret = secret;
+	/* what is in the buffers now stays what it is until they are given back */
+	stream->input.secret = stream->input.secret || secret;
+	stream->output.secret = stream->output.secret || secret;
 }
 
 void stream_finish(struct stream *stream)

@@ -211,7 +211,7 @@ static void discard(const struct stream *stream)
 	for (int i = 0; i < 16 && !stream->eof; i++)
 		if (read(stream->in.fd, waste, sizeof(waste)) <= 0)
 			break;
-	if (stream->secret)
+	if (stream->input.secret)
 		explicit_bzero(waste, sizeof(waste));
 }
 
@@ -257,12 +257,10 @@ static void tell(struct stream *stream)
 
 static void give_back(const struct stream *stream, struct str *buffer, size_t *used)
 {
-	if (buffer->len > *used || buffer->cap == 0)
+	if (buffer->len > *used)
 		return;
-	if (stream->secret)
-		str_wipe(buffer);
-	else
-		str_free(buffer);
+	str_free(buffer);
+	buffer->secret = stream->secret;
 	*used = 0;
 }
 
@@ -305,10 +303,6 @@ void stream_io_turn(struct stream *stream, bool readable)
 void stream_io_destroy(struct stream *stream)
 {
 	tls_free(stream->tls);
-	if (stream->secret) {
-		str_wipe(&stream->input);
-		str_wipe(&stream->output);
-	}
 	str_free(&stream->input);
 	str_free(&stream->output);
 	str_free(&stream->text);

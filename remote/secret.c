@@ -161,7 +161,7 @@ struct secret *secret_fetch(struct loop *loop, struct keeper *keeper, int index,
 
 	if (!secret)
 		return NULL;
-	*secret = (struct secret){ .loop = loop, .keeper = keeper, .what = what, .fn = fn, .arg = arg, .text = STR_INIT(SASL_MESSAGE_MAX), .output = -1 };
+	*secret = (struct secret){ .loop = loop, .keeper = keeper, .what = what, .fn = fn, .arg = arg, .text = STR_SECRET(SASL_MESSAGE_MAX), .output = -1 };
 	result = command ? keeper_run(keeper, index, NULL, started, ended, secret) : keeper_open(keeper, index, opened, secret);
 	if (!result)
 		return secret;

@@ -54,8 +54,9 @@ struct session *session_new(const struct session_settings *settings, const struc
 	session->settings = settings;
 	session->ops = ops;
 	session->arg = arg;
-	session->command = (struct str)STR_INIT(COMMAND_MAX);
+	session->command = (struct str)STR_SECRET(COMMAND_MAX);
 	session->answer = (struct str)STR_INIT(0);
+	session->conceal = (struct conceal)CONCEAL_INIT;
 	session->error = (struct str)STR_INIT(SESSION_TEXT_MAX);
 	session->reason = (struct str)STR_INIT(SASL_ERROR_MAX);
 	session->body = (struct str)STR_INIT(BODY_ROOM_MAX);
@@ -72,6 +73,7 @@ void session_free(struct session *session)
 	sasl_client_free(session->sasl);
 	str_wipe(&session->command);
 	str_wipe(&session->answer);
+	conceal_forget(&session->conceal);
 	str_free(&session->reason);
 	str_free(&session->error);
 	str_free(&session->body);
@@ -144,10 +146,14 @@ void session_no_memory(struct session *session)
 
 const char *session_said(struct session *session)
 {
+	struct str text = STR_INIT(SESSION_TEXT_MAX);
+	bool good;
+
 	str_cut(&session->error, 0);
-	if (str_printf(&session->error, "%s said: ", session->settings->peer) < 0 || reply_text(&session->reply, &session->error, SESSION_TEXT_MAX / 2) < 0)
-		return "the server said no";
-	return session->error.data;
+	good = !str_printf(&session->error, "%s said: ", session->settings->peer) && !reply_text(&session->reply, &text, SESSION_TEXT_MAX / 2) &&
+		!conceal_text(&session->conceal, str_span(&text), &session->error);
+	str_free(&text);
+	return good ? session->error.data : "the server said no";
 }
 
 /* ---- greeting ---- */
@@ -302,15 +308,16 @@ void session_lost(struct session *session, enum session_end why, const char *tex
 
 static void trace_reply(struct session *session)
 {
-	struct str line = STR_INIT(SESSION_TEXT_MAX * 4);
+	struct str line = STR_INIT(SESSION_TEXT_MAX * 4), shown = STR_INIT(SESSION_TEXT_MAX * 8);
 
 	if (!session->ops->trace)
 		return;
 	if (session->secret && session->reply.code / 100 == 3)
 		trace(session, 'S', span_of("334 ****"));
-	else if (!reply_text(&session->reply, &line, SESSION_TEXT_MAX))
-		trace(session, 'S', str_span(&line));
+	else if (!reply_text(&session->reply, &line, SESSION_TEXT_MAX) && !conceal_text(&session->conceal, str_span(&line), &shown))
+		trace(session, 'S', str_span(&shown));
 	str_free(&line);
+	str_free(&shown);
 }
 
 static bool listens(const struct session *session)

@@ -3,6 +3,7 @@
 #ifndef DEADDROP_REMOTE_SESSION_INTERNAL_H
 #define DEADDROP_REMOTE_SESSION_INTERNAL_H
 
+#include "conceal.h"
 #include "dots.h"
 #include "session.h"
 
@@ -27,6 +28,7 @@ struct session {
 	const char *mechanism;
 	bool clear;			/* the server may see a password */
 	bool unbound;			/* it has refused our channel binding */
+	struct conceal conceal;		/* what is not to be shown of it */
 	bool secret;			/* what passes is not for a trace */
 	struct str answer;		/* our next message, in base 64 */
 	bool answer_waits;		/* for the server to ask for it */

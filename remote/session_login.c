@@ -23,20 +23,26 @@ void session_begin_login(struct session *session)
 
 static void login_failed(struct session *session, const char *reason)
 {
+	struct str shown = STR_INIT(2 * SESSION_TEXT_MAX);
+
+	/* it may be the server's own word, decoded, and repeat what it was told */
+	(void)conceal_text(&session->conceal, span_of(reason), &shown);
 	session_end(session, SESSION_LOGIN, "login at %s%s%s: %s", session->settings->peer, session->mechanism ? " with " : "",
-	    session->mechanism ? session->mechanism : "", reason);
+	    session->mechanism ? session->mechanism : "", shown.data);
+	str_free(&shown);
 }
 
 /* The next message in base 64, to session->answer. */
 static enum sasl_result step(struct session *session, struct span challenge, struct str *reason)
 {
-	struct str raw = STR_INIT(SASL_MESSAGE_MAX);
+	struct str raw = STR_SECRET(SASL_MESSAGE_MAX);
 	enum sasl_result result = sasl_client_step(session->sasl, challenge, &raw, reason);
 
 	str_wipe(&session->answer);
-	session->answer = (struct str)STR_INIT(ANSWER_MAX);
+	session->answer = (struct str)STR_SECRET(ANSWER_MAX);
 	if (result != SASL_FAILED && base64_encode(&session->answer, str_span(&raw)) < 0)
 		result = SASL_FAILED;
+	conceal_add(&session->conceal, str_span(&session->answer));
 	str_wipe(&raw);
 	return result;
 }
@@ -72,6 +78,8 @@ static void begin(struct session *session, const struct sasl_identity *given, st
 	if (session->unbound)
 		identity.binding_name = NULL;
 	session->clear = identity.clear;
+	conceal_add(&session->conceal, identity.token);
+	conceal_add(&session->conceal, identity.password);
 	mechanism = sasl_choose(offered, session->settings->mechanisms, &identity, reason);
 	if (mechanism) {
 		session->mechanism = sasl_name(mechanism);
@@ -144,6 +152,7 @@ static void on_welcome(struct session *session)
 		sasl_client_free(session->sasl);
 		session->sasl = NULL;
 		session->secret = false;
+		conceal_forget(&session->conceal);
 		session->logged_in = true;
 		session_proceed(session);
 	}

@@ -21,7 +21,7 @@ struct engine *engine_new(const struct engine_setup *setup, const struct engine_
 	e->ops = ops;
 	e->arg = arg;
 	e->state = ENGINE_START;
-	e->line = (struct str)STR_INIT(ENGINE_AUTH_LINE_MAX);
+	e->line = (struct str)STR_SECRET(ENGINE_AUTH_LINE_MAX);
 	e->out = (struct str)STR_INIT(OUT_MAX);
 	e->helo = (struct str)STR_INIT(HELO_MAX);
 	envelope_init(&e->envelope, ENVELOPE_MAX);

@@ -38,6 +38,7 @@ struct engine {
 	enum engine_state state;
 	enum engine_mode mode;
 	bool waits, closes;
+	bool after_auth;		/* since AUTH no other verb has come: what is none may be a part of a login */
 	bool esmtp, tls, authenticated, auth_allowed, xclient, normalise;
 	unsigned lines, commands, unknown, failed;
 	struct engine_command command;	/* at hand; its spans are gone after the verb's function, but for a verb that is a constant */

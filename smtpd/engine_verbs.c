@@ -215,6 +215,8 @@ static void verb_help(struct engine *e, struct span argument)
 
 /* ---- a line ---- */
 
+static const char hidden_word[] = "(hidden)";
+
 static const struct verb *find(const struct engine *e, struct span name)
 {
 	for (size_t i = 0; i < VERBS; i++)
@@ -279,14 +281,19 @@ void engine_verbs_line(struct engine *e, struct span line)
 {
 	const struct verb *verb;
 	size_t n = 0;
+	bool hidden;
 
 	e->lines++;
 	while (n < line.len && line.data[n] != ' ' && line.data[n] != '\t')
 		n++;
-	e->command.verb = (struct span){ line.data, n < VERB_MAX ? n : VERB_MAX };
-	e->command.argument = span_trim(span_skip(line, n));
+	verb = find(e, (struct span){ line.data, n });
+	/* a client that does not wait for the answer to AUTH goes on with user and password, also where it was refused */
+	e->after_auth = verb ? verb->run == engine_auth_verb : e->after_auth;
+	hidden = !verb && e->after_auth;
+	e->command.verb = hidden ? span_of(hidden_word) : (struct span){ line.data, n < VERB_MAX ? n : VERB_MAX };
+	e->command.argument = hidden ? span_of("") : span_trim(span_skip(line, n));
 	if (e->ops->command)
-		e->ops->command(e->arg, line);
+		e->ops->command(e->arg, hidden ? e->command.verb : line);
 	if (++e->commands > e->setup->commands) {
 		engine_say_limit(e, ENGINE_LIMIT_COMMANDS, 421, "4.7.0", "Too many commands");
 	} else if (has_control(line)) {
@@ -296,7 +303,6 @@ void engine_verbs_line(struct engine *e, struct span line)
 	} else if (!e->setup->utf8 && !is_ascii(line)) {
 		engine_say_limit(e, ENGINE_LIMIT_ASCII, 500, "5.5.2", "A command has ASCII characters only");
 	} else {
-		verb = find(e, (struct span){ line.data, n });
 		if (verb)
 			run(e, verb);
 		else

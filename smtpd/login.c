@@ -115,7 +115,7 @@ struct login_secrets *login_secrets_load(const char *file, struct str *error)
 		free(secrets);
 		return NULL;
 	}
-	secrets->text = (struct str)STR_INIT(FILE_SIZE_MAX);
+	secrets->text = (struct str)STR_SECRET(FILE_SIZE_MAX);
 	secrets->users = (struct sasl_server_users){ .lookup = lookup, .arg = secrets };
 	if (read_all(fd, &secrets->text) || id_random(secrets->users.seed, sizeof secrets->users.seed)) {
 		(void)str_printf(error, "%s: %s", file, strerror(errno));
@@ -215,7 +215,7 @@ static void step(struct login *login, struct engine *e, bool has_response, struc
 
 static void decode_and_step(struct login *login, struct engine *e, struct span base64)
 {
-	struct str bytes = STR_INIT(SASL_MESSAGE_MAX);
+	struct str bytes = STR_SECRET(SASL_MESSAGE_MAX);
 
 	if (base64_decode(&bytes, base64))
 		fail(login, e, 501, "5.5.2", "This is no base64");

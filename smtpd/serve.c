@@ -133,7 +133,7 @@ int serve_told(void *self, struct stage *stage, struct descriptors *told, struct
 
 static int print_verifier(struct stage *stage, struct str *error)
 {
-	struct str password = STR_INIT(SASL_SECRET_MAX + 1), out = STR_INIT(1000);
+	struct str password = STR_SECRET(SASL_SECRET_MAX + 1), out = STR_INIT(1000);
 	char bytes[256];
 	ssize_t n;
 	int status = EX_DATAERR;
@@ -146,7 +146,8 @@ static int print_verifier(struct stage *stage, struct str *error)
 		(void)str_add(error, "a password is expected on standard input");
 	else if (!sasl_verifier(&out, sasl_find(span_of("SCRAM-SHA-256")), str_span(&password), span_of(""), ITERATIONS, error))
 		status = printf("%s\n", out.data) < 0 || fflush(stdout) ? EX_IOERR : 0;
-	str_wipe(&password);
+	explicit_bzero(bytes, sizeof bytes);
+	str_free(&password);
 	str_free(&out);
 	if (!status)
 		stage_exit_now(stage, 0);

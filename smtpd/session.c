@@ -347,6 +347,8 @@ int session_new(struct server *server, int in, int out, const struct peer *peer,
 		errno = saved;
 		return -1;
 	}
+	/* there may be a password in what comes, until it is mail */
+	stream_secret(s->stream, server->config->secrets);
 	enlist(s);
 	session_arm(s, session_deadline(s));
 	if (server->config->proxy && server->config->proxy & rules_groups(server->config->rules, peer))

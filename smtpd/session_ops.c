@@ -64,6 +64,7 @@ static void ev_mail(void *arg, struct span sender, struct engine_answer *answer)
 	const struct config *config = s->server->config;
 
 	(void)sender;
+	stream_secret(s->stream, false);
 	if (s->server->draining)
 		engine_answer_set(answer, 421, "4.3.2", "Closing down; try again later");
 	else if (config->need_tls && !s->client.tls && !s->peer.local)
@@ -271,6 +272,7 @@ static void ev_auth(void *arg, struct span mechanism, struct span initial)
 {
 	struct session *s = arg;
 
+	stream_secret(s->stream, true);
 	login_begin(&s->login, s->engine, s->server->config->secrets, mechanism, initial);
 	take_user(s);
 }
@@ -303,8 +305,9 @@ static void ev_command(void *arg, struct span line)
 
 	if (!s->server->config->trace && log_verbose(s->server->log) < 2)
 		return;
-	/* an initial response is a password */
-	if (line.len > 5 && span_is_nocase((struct span){ line.data, 4 }, "AUTH"))
+	/* an initial response is a password, wrongly typed or not */
+	line = span_trim(line);
+	if (line.len > 4 && span_is_nocase((struct span){ line.data, 4 }, "AUTH"))
 		line = span_of("AUTH ...");
 	session_log_trace(s, "command", line);
 }

@@ -127,6 +127,62 @@ static void cuts_and_shifts(void **state)
 	assert_int_equal(s.cap, 0);
 }
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+#include <malloc.h>
+#include <stdlib.h>
+
+/* The allocator, watched: how many blocks that hold the mark were given back, or moved by it. */
+static const char mark[] = "the-secret-mark";
+static bool watching;
+static unsigned left_behind;
+
+void __libc_free(void *block);
+void *__libc_realloc(void *block, size_t size);
+
+static void look(void *block)
+{
+	if (watching && block != NULL && memmem(block, malloc_usable_size(block), mark, sizeof mark - 1) != NULL)
+		left_behind++;
+}
+
+void free(void *block)
+{
+	look(block);
+	__libc_free(block);
+}
+
+void *realloc(void *block, size_t size)
+{
+	look(block);
+	return __libc_realloc(block, size);
+}
+
+static unsigned copies_of(struct str s)
+{
+	left_behind = 0;
+	watching = true;
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_equal(str_add(&s, mark), 0);
+	str_cut(&s, 100);
+	str_free(&s);
+	watching = false;
+	return left_behind;
+}
+
+static void secrets_leave_no_copies(void **state)
+{
+	(void)state;
+	assert_true(copies_of((struct str)STR_INIT(10000)) > 2);
+	assert_int_equal(copies_of((struct str)STR_SECRET(10000)), 0);
+}
+#else
+static void secrets_leave_no_copies(void **state)
+{
+	(void)state;
+	skip();
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +192,7 @@ int main(void)
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(prints),
 		cmocka_unit_test(cuts_and_shifts),
+		cmocka_unit_test(secrets_leave_no_copies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
