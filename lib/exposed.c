@@ -37,7 +37,7 @@ void exposed_file(struct exposed *exposed, const char *where, const char *path)
 
 	if (stat(path, &about) < 0 || is_private(exposed, &about))
 		return;
-	(void)str_printf(&line, "%s: %s holds a secret and can be %s by ", where, path, (about.st_mode & 044) != 0 ? "read" : "changed");
+	(void)str_printf(&line, "%s: %s is for its owner alone, but can be %s by ", where, path, (about.st_mode & 044) != 0 ? "read" : "changed");
 	add_who(&line, &about);
 	(void)str_printf(&line, " (mode %04o): chmod 0600 %s\n", (unsigned)about.st_mode & 07777, path);
 	(void)str_add_span(&exposed->lines, str_span(&line));

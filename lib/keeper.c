@@ -339,6 +339,8 @@ static void answer_done(struct call *call, struct keeper_received *received)
 		int fd = take_fd(received, 0);
 
 		call->fd(call->arg, fd, fd >= 0 ? 0 : EMFILE);
+	} else if (call->names != NULL && received->answer.count > KEEPER_ADDRESSES_MAX) {
+		call->names(call->arg, NULL, 0, EAI_FAIL);
 	} else if (call->names != NULL) {
 		call->names(call->arg, received->is.addresses, received->answer.count, 0);
 	} else if (call->host != NULL) {

@@ -270,6 +270,8 @@ static int prepare(struct keeper_child *child, const struct keeper_list *list, u
 	loop_timer_init(&child->patience, patience_over, child);
 	if (keeper_child_confine(list, uid, gid, error) < 0)
 		return -1;
+	if (list->names && geteuid() == 0 && !keeper_child_can_be(uid, gid))
+		child->uid = 0;		/* nobody else is there to ask for names as */
 	child->loop = loop_new();
 	if (child->loop != NULL && loop_watch(child->loop, child->fd, LOOP_READ, ready, child, &child->watch) == 0 && loop_signal(child->loop, SIGCHLD, reap, child) == 0)
 		return keeper_child_sandbox(list, error);

@@ -110,6 +110,14 @@ int keeper_child_be(uid_t uid, gid_t gid)
 	return uid != 0 && setresuid((uid_t)-1, 0, (uid_t)-1) == 0 ? -1 : 0;
 }
 
+bool keeper_child_can_be(uid_t uid, gid_t gid)
+{
+	gid_t own = getegid();
+	bool good = setgroups(1, &gid) == 0 && setresgid((gid_t)-1, gid, (gid_t)-1) == 0 && setresuid((uid_t)-1, uid, (uid_t)-1) == 0;
+
+	return setresuid((uid_t)-1, 0, (uid_t)-1) == 0 && setresgid((gid_t)-1, own, (gid_t)-1) == 0 && good;
+}
+
 /* Of root's powers those that the list's verbs need.  A command that is root's own keeps them all. */
 static int keep_capabilities(const struct keeper_list *list)
 {

@@ -114,6 +114,8 @@ int keeper_child_close(int fd);
 int keeper_child_confine(const struct keeper_list *list, uid_t uid, gid_t gid, struct str *error);
 /* Root becomes that user for good; whoever else must be her already.  0, or -1 with errno. */
 int keeper_child_be(uid_t uid, gid_t gid);
+/* Whether root can: in a user namespace that maps nobody else he cannot. */
+bool keeper_child_can_be(uid_t uid, gid_t gid);
 /* What is forbidden to the process from now on.  0, or -1 with error. */
 int keeper_child_sandbox(const struct keeper_list *list, struct str *error);
 /* The same in a fork that resolves a name: 0, or -1. */

@@ -18,6 +18,7 @@
 #define FILES_MAX 2048
 #define HAND_DEADLINE (3600 * CLOCK_SECOND)	/* whoever waits can break it off himself */
 #define WARNINGS_MAX 65536
+#define NOBODY 65534
 
 struct remote {
 	struct stage *stage;
@@ -145,6 +146,7 @@ static void forget(void *table)
 	route_table_free(table);
 }
 
+/* A keeper that needs nobody's rights has none. */
 static int open_routes(struct remote *remote, struct stage *stage, struct str *error)
 {
 	const struct jail *jail = stage_jail(stage);
@@ -159,7 +161,7 @@ static int open_routes(struct remote *remote, struct stage *stage, struct str *e
 	if (!status && !keeper_list_empty(list)) {
 		keeper_set_sandbox(list, stage_sandbox(stage)->mode);
 		keeper_set_forget(list, forget, &remote->table);
-		remote->world.keeper = keeper_start(list, uid, gid, error);
+		remote->world.keeper = keeper_start(list, uid == 0 ? NOBODY : uid, uid == 0 ? NOBODY : gid, error);
 		status = remote->world.keeper ? 0 : EX_OSERR;
 	}
 	keeper_list_free(list);

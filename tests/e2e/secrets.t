@@ -38,32 +38,32 @@ for stage in imap remote smtpd; do is "$(warnings $stage)" '' "$stage: nothing i
 modes 0644 0640
 [ "$(id -g)" != 0 ] || chgrp 1 users
 is "$(warnings imap)" "$(cat <<-'TXT'
-	imap.conf:3: imap.conf holds a secret and can be read by everybody (mode 0644): chmod 0600 imap.conf
-	imap.conf:5: frank.pw holds a secret and can be read by everybody (mode 0644): chmod 0600 frank.pw
-	imap.conf:6: token holds a secret and can be read by everybody (mode 0644): chmod 0600 token
-	imap.conf:8: frank.pw holds a secret and can be read by everybody (mode 0644): chmod 0600 frank.pw
-	imap.conf:9: key.pem holds a secret and can be read by everybody (mode 0644): chmod 0600 key.pem
-	imap.conf:11: frank.pw holds a secret and can be read by everybody (mode 0644): chmod 0600 frank.pw
-	imap.conf:11: both.pem holds a secret and can be read by everybody (mode 0644): chmod 0600 both.pem
+	imap.conf:3: imap.conf is for its owner alone, but can be read by everybody (mode 0644): chmod 0600 imap.conf
+	imap.conf:5: frank.pw is for its owner alone, but can be read by everybody (mode 0644): chmod 0600 frank.pw
+	imap.conf:6: token is for its owner alone, but can be read by everybody (mode 0644): chmod 0600 token
+	imap.conf:8: frank.pw is for its owner alone, but can be read by everybody (mode 0644): chmod 0600 frank.pw
+	imap.conf:9: key.pem is for its owner alone, but can be read by everybody (mode 0644): chmod 0600 key.pem
+	imap.conf:11: frank.pw is for its owner alone, but can be read by everybody (mode 0644): chmod 0600 frank.pw
+	imap.conf:11: both.pem is for its owner alone, but can be read by everybody (mode 0644): chmod 0600 both.pem
 TXT
 )" "imap: each of them, with its line"
 is "$(warnings remote)" "$(cat <<-'TXT'
-	remote.conf:1: frank.pw holds a secret and can be read by everybody (mode 0644): chmod 0600 frank.pw
-	remote.conf:2: key.pem holds a secret and can be read by everybody (mode 0644): chmod 0600 key.pem
+	remote.conf:1: frank.pw is for its owner alone, but can be read by everybody (mode 0644): chmod 0600 frank.pw
+	remote.conf:2: key.pem is for its owner alone, but can be read by everybody (mode 0644): chmod 0600 key.pem
 TXT
 )" "remote: likewise; a configuration without secrets may be read"
-like "$(warnings smtpd)" '^smtpd.conf:2: key.pem holds .*everybody' "smtpd: the key of TLS"
-like "$(warnings smtpd)" '^smtpd.conf:3: users holds .* by group' "and the users, of whom a group can read"
+like "$(warnings smtpd)" '^smtpd.conf:2: key.pem .*everybody' "smtpd: the key of TLS"
+like "$(warnings smtpd)" '^smtpd.conf:3: users .* by group' "and the users, of whom a group can read"
 "$bin/deaddrop-smtpd" --check --config "$PWD/smtpd.conf" > /dev/null 2>&1; is $? 0 "--check is content with the configuration nevertheless"
 chmod 0644 users
 "$bin/deaddrop-smtpd" --check --config "$PWD/smtpd.conf" > /dev/null 2>&1; is $? 78 "users whom everybody can read are refused"
 out=$("$bin/deaddrop-remote" --check --relay 127.0.0.1:1 --login frank --password-file frank.pw 2>&1)
-like "$out" '^deaddrop-remote: warning: --password-file: .*/frank.pw holds a secret and can be read by everybody' "an option's file, too"
+like "$out" '^deaddrop-remote: warning: --password-file: .*/frank.pw is for its owner alone, but can be read by everybody' "an option's file, too"
 
 # At each start
 "$bin/deaddrop-imap" --in "$scratch/imap.ctrl" --config "$PWD/imap.conf" 2> "$scratch/started" & pid=$!
 wait_for 10 grep -q start "$scratch/started"; ok $? "a stage starts nevertheless"
-is "$(grep -c '^imap: warning .*imap.conf:[0-9]*: .* holds a secret' "$scratch/started")" 7 "and logs what it has found"
+is "$(grep -c '^imap: warning .*imap.conf:[0-9]*: .* for its owner alone' "$scratch/started")" 7 "and logs what it has found"
 kill $pid; wait $pid
 is "$(grep -c -e secret- "$scratch/started")" 0 "no secret is in the log"
 
