@@ -35,6 +35,7 @@ struct submission {
 	uint64_t size;			/* of what came in all */
 	uint64_t cost;			/* bytes of memory that are accounted for it */
 	unsigned attributes;		/* bits of those that were given */
+	unsigned recipient_attributes;	/* the same of the last recipient's */
 	bool has_sender;
 	bool hide;			/* the client stays out of the Received field */
 	struct large *large;		/* its own file, or NULL */

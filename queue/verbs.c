@@ -158,9 +158,12 @@ static const char *verb_recipient(struct peer *peer, struct span value)
 	}
 	if (envelope_add_recipient(&s->envelope, value))
 		return refuse_errno(peer, "a recipient is no address", "a recipient's address is too long, or the envelope is");
+	s->recipient_attributes = 0;
 	intake_account(peer->intake, peer);
 	return NULL;
 }
+
+static const char *const recipient_attributes[] = { "notify", "orcpt" };
 
 static const char *verb_recipient_attribute(struct peer *peer, struct span value)
 {
@@ -171,11 +174,15 @@ static const char *verb_recipient_attribute(struct peer *peer, struct span value
 		return "an attribute without =";
 	if (!s->envelope.count)
 		return "an attribute of no recipient";
-	if (!span_is(name, "notify") && !span_is(name, "orcpt"))
-		return NULL;
-	if (envelope_add_recipient_attribute(&s->envelope, name, rest))
-		return refuse_errno(peer, "a recipient's attribute is not allowed", "a recipient's attribute is too long, or the envelope is");
-	intake_account(peer->intake, peer);
+	for (size_t i = 0; i < sizeof recipient_attributes / sizeof recipient_attributes[0]; i++) {
+		/* once each: a deliverer takes only so many for a job */
+		if (!span_is(name, recipient_attributes[i]) || s->recipient_attributes & (1U << i))
+			continue;
+		s->recipient_attributes |= 1U << i;
+		if (envelope_add_recipient_attribute(&s->envelope, name, rest))
+			return refuse_errno(peer, "a recipient's attribute is not allowed", "a recipient's attribute is too long, or the envelope is");
+		intake_account(peer->intake, peer);
+	}
 	return NULL;
 }
 

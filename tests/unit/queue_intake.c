@@ -527,6 +527,35 @@ static void attributes_need_trust(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* What a recipient's attributes take together is bounded: a deliverer takes only so many for a job. */
+static void recipient_attributes_count_once(void **state)
+{
+	struct str frames = STR_INIT(1 << 20);
+	struct client *c;
+	char command[300];
+
+	(void)state;
+	run_start(&run, NULL);
+	c = client_new(&run, "in.ctrl");
+	put(&frames, 'M', KEY_A);
+	put(&frames, 'S', "");
+	for (int n = 0; n < 2; n++) {
+		put(&frames, 'R', "x");
+		put(&frames, 'r', "orcpt=rfc822;first");
+		for (int i = 0; i < 700; i++)
+			put(&frames, 'r', "orcpt=rfc822;more");
+		put(&frames, 'r', "notify=NEVER");
+	}
+	put(&frames, 'E', "");
+	client_send(c, &frames);
+	expect(c, "K" KEY_A);
+	client_free(c);
+	assert_int_equal(run_stop(&run, SIGTERM), 0);
+	snprintf(command, sizeof command, "cat %s/journal/*-* | grep -a '^rattr' | sort | uniq -c | sed 's/^ *//' | tr '\\n' , | grep -Fqx "
+	    "'2 rattr notify NEVER,2 rattr orcpt rfc822;first,'", run.dir);
+	assert_int_equal(system(command), 0);
+}
+
 static void rule_breakers_are_dropped(void **state)
 {
 	static const char *const wrong[] = {
@@ -784,7 +813,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(many_pipelined_messages), TEST(one_key_is_one_message), TEST(questions), TEST(cut_at_each_byte), TEST(gone_before_its_answer),
 		TEST(half_closed_client_is_answered), TEST(limits_and_bad_envelopes), TEST(full_file_system), TEST(writes_that_fail),
-		TEST(large_messages), TEST(more_than_memory), TEST(attributes_need_trust), TEST(rule_breakers_are_dropped),
+		TEST(large_messages), TEST(more_than_memory), TEST(attributes_need_trust), TEST(recipient_attributes_count_once), TEST(rule_breakers_are_dropped),
 		TEST(term_finishes_what_is_complete), TEST(only_one_queue), TEST(once), TEST(killed_again_and_again), TEST(announcements), TEST(leftovers_at_the_start),
 	};
 
