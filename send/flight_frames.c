@@ -89,7 +89,9 @@ static int
 put_recipients(struct ctrl *c, const struct job *job, const struct record *record)
 {
 	const struct mail *m = job->mail;
-	struct span rest = record->recipients, address, attributes, name, value;
+	/* Each once, as queue takes them: a deliverer takes only so many, and drops the connection of who sends more. */
+	static const char *const passed[] = { "notify", "orcpt" };
+	struct span rest = record->recipients, address, attributes;
 	uint32_t number = 0;
 	bool more = record_next_recipient(&rest, &address, &attributes);
 	int bad = 0;
@@ -106,9 +108,12 @@ put_recipients(struct ctrl *c, const struct job *job, const struct record *recor
 
 			bad |= ctrl_printf(c, 'r', "orig=%.*s", (int)original.len, original.data);
 		}
-		for (struct span left = attributes; more && record_next_attribute(&left, &name, &value);)
-			if (span_is(name, "notify") || span_is(name, "orcpt"))
-				bad |= ctrl_printf(c, 'r', "%.*s=%.*s", (int)name.len, name.data, (int)value.len, value.data);
+		for (size_t n = 0; more && attributes.len > 0 && n < sizeof(passed) / sizeof(passed[0]); n++) {
+			struct span value = record_attribute(attributes, passed[n]);
+
+			if (value.len > 0)
+				bad |= ctrl_printf(c, 'r', "%s=%.*s", passed[n], (int)value.len, value.data);
+		}
 	}
 	return bad;
 }
@@ -139,7 +144,9 @@ put_header(struct ctrl *c, const struct source *source, struct span header, stru
 		bad = put_bytes(c, str_span(&changed));
 		break;
 	case FILTER_ERROR:
-		bad = -1;
+		/* What grows beyond all bounds goes as it is: without a header the job cannot be handed out, nor can others behind it. */
+		bad = errno == ENOMEM ? -1 : put_bytes(c, header);
+		plan_say(&query, NULL, 0, PLAN_LIMIT, drop);
 		break;
 	default:
 		bad = put_bytes(c, header);

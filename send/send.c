@@ -323,7 +323,7 @@ log_limit(void *arg, const char *file, unsigned line, const char *what, struct s
 		log_word(&log, "file", file);
 	log_num(&log, "line", line);
 	log_str(&log, "subject", (struct span){ value.data, value.len < 100 ? value.len : 100 });
-	log_text(&log, span_of("a pattern took too long for this, and was passed over"));
+	log_text(&log, span_of("a pattern took too long for this, or made too much of it, and was passed over"));
 	log_end(&log);
 }
 

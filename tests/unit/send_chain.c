@@ -38,7 +38,7 @@ static const struct id_name file_name = { UINT64_C(1763712345123456), UINT64_C(0
 
 struct job {
 	char key[ID_KEY_MAX], drop[64];
-	unsigned recipients, tries;
+	unsigned recipients, recipient_attributes, tries;
 	bool unclear;
 	size_t inline_len;
 	unsigned long long offset, length;
@@ -159,6 +159,8 @@ take(struct job *job, struct frame f)
 		snprintf(job->drop, sizeof(job->drop), "%.*s", len, f.value.data);
 	else if (f.type == 'R')
 		job->recipients++;
+	else if (f.type == 'r')
+		job->recipient_attributes++;
 	else if (f.type == 'A' && span_is(f.value, "unclear=1"))
 		job->unclear = true;
 	else if (f.type == 'A' && span_starts(f.value, "try="))
@@ -792,6 +794,76 @@ test_large_moves(void **state)
 	assert_spool(0, 0, 0, 0);
 }
 
+/* A spool may hold more attributes than a deliverer takes for a job, which drops the connection, and with it all that others have under way. */
+static void
+test_many_attributes(void **state)
+{
+	struct fake *k = *state;
+	struct str out = STR_INIT(4U * 1024 * 1024);
+	struct envelope e;
+	struct record_header h = { .mark = MARK, .id = { file_name, 0 }, .arrival = file_name.usec, .key = { "0123456789abcdef0123456789abcdef", 32 },
+		.origin = { "test", 4 }, .envelope = &e };
+	struct job job;
+
+	envelope_init(&e, 2U * 1024 * 1024);
+	assert_int_equal(envelope_add_recipient(&e, span_of("root")), 0);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(envelope_add_recipient_attribute(&e, span_of(i % 2 ? "orcpt" : "notify"), span_of("x")), 0);
+	assert_int_equal(record_build(&out, &h, 0, record_body_crc(MARK)), 0);
+	assert_int_equal(record_end_mark(&out, MARK, out.len), 0);
+	write_file("journal/" NAME, out.data, out.len);
+	str_free(&out);
+	envelope_free(&e);
+	fake_listen(k);
+	start_send(k, NULL);
+	fake_accept(k);
+	assert_true(fake_job(k, &job));
+	assert_int_equal(job.recipients, 1);
+	assert_int_equal(job.recipient_attributes, 2);
+	fake_answer(k, &job, 0, 'K');
+	usleep(300000);
+	assert_int_equal(end_send(k, SIGTERM), 0);
+	assert_spool(0, 0, 0, 0);
+}
+
+/* A filter that makes too much of a header is passed over: the job is handed out, and those behind it. */
+static void
+test_grown_header(void **state)
+{
+	static const char conf[] = "bounce limit 0\nfilter subject /x/ 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'\n";
+	struct fake *k = *state;
+	struct str out = STR_INIT(1U * 1024 * 1024);
+	struct envelope e;
+	struct record_header h = { .mark = MARK, .id = { file_name, 0 }, .arrival = file_name.usec, .key = { "0123456789abcdef0123456789abcdef", 32 },
+		.origin = { "test", 4 }, .envelope = &e };
+	char *body = malloc(50001);
+	struct job job;
+
+	assert_non_null(body);
+	memset(body, 'x', 50000);
+	memcpy(body, "Subject: ", 9);
+	memcpy(body + 49996, "\n\nb\n", 5);
+	envelope_init(&e, 65536);
+	assert_int_equal(envelope_add_recipient(&e, span_of("root")), 0);
+	assert_int_equal(record_build(&out, &h, 50000, crc32c(record_body_crc(MARK), body, 50000)), 0);
+	assert_int_equal(str_append(&out, body, 50000), 0);
+	assert_int_equal(record_end_mark(&out, MARK, out.len), 0);
+	write_file("journal/" NAME, out.data, out.len);
+	write_file("send.conf", conf, strlen(conf));
+	str_free(&out);
+	envelope_free(&e);
+	free(body);
+	fake_listen(k);
+	start_send(k, NULL);
+	fake_accept(k);
+	assert_true(fake_job(k, &job));
+	assert_int_equal(job.inline_len, 50000);
+	fake_answer(k, &job, 0, 'K');
+	usleep(300000);
+	assert_int_equal(end_send(k, SIGTERM), 0);
+	assert_spool(0, 0, 0, 0);
+}
+
 int
 main(void)
 {
@@ -814,6 +886,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_clamp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_job_timeout, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_moves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_attributes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_grown_header, setup, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
