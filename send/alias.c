@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "envelope.h"
+
 #define DEPTH_MAX 32
 
 struct alias_table *
@@ -175,7 +177,7 @@ emit(struct expanding *x, enum alias_kind kind, struct span text)
 static int
 visit_extended(struct expanding *x, struct span address, struct span extension)
 {
-	struct str text = STR_INIT(4096);
+	struct str text = STR_INIT(ENVELOPE_ADDRESS_MAX);	/* no deliverer takes a longer one */
 	struct span local;
 	int result;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "route_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,8 +222,9 @@ expand(const struct route_chain *chain, const struct regex_match *match, struct 
 {
 	ends[0] = drops->len;
 	for (size_t n = 0; n < chain->count; n++) {
+		/* A capture may be longer than any drop. */
 		if (regex_template_expand(chain->steps[n].drop, match, drops) < 0)
-			return -1;
+			return errno == EMSGSIZE ? 0 : -1;
 		ends[n + 1] = drops->len;
 		if (!regex_template_fixed(chain->steps[n].drop)
 		    && !is_harmless((struct span){ drops->data + ends[n], ends[n + 1] - ends[n] }, str_span(&chain->steps[n].text)))

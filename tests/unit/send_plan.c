@@ -128,6 +128,74 @@ test_alias_random(void **state)
 	unlink(path);
 }
 
+static int
+keep_address(void *arg, const struct plan_step *step)
+{
+	return str_set(arg, step->address.len > 0 ? step->address : step->drop);
+}
+
+/* An extension that an alias' address has no room for is left out: no deliverer takes an address that is longer than any may be. */
+static void
+test_long_extension(void **state)
+{
+	static const char aliases[] = "root: administrator\n";
+	char path[] = "/tmp/send_plan.XXXXXX", address[ENVELOPE_ADDRESS_MAX + 1] = "root+";
+	struct str got = STR_INIT(8192), error = STR_INIT(16384);
+	struct plan_query query = { NULL, { "", 0 }, NULL, NULL };
+	int fd = mkstemp(path);
+	struct plan plan;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, aliases, strlen(aliases)), (ssize_t)strlen(aliases));
+	plan_init(&plan);
+	assert_int_equal(plan_default(&plan), 0);
+	plan.aliases = alias_table_new(NULL);
+	assert_int_equal(alias_table_load(plan.aliases, path, &error), 0);
+	assert_int_equal(alias_table_finish(plan.aliases, &plan, &error), 0);
+	assert_int_equal(plan_make(&plan, &query, span_of("root+x"), keep_address, &got), 0);
+	assert_string_equal(got.data, "administrator+x");
+	memset(address + 5, 'x', ENVELOPE_ADDRESS_MAX - 5);
+	assert_int_equal(plan_make(&plan, &query, span_of(address), keep_address, &got), 0);
+	assert_string_equal(got.data, "administrator");
+	plan_free(&plan);
+	str_free(&got);
+	str_free(&error);
+	close(fd);
+	unlink(path);
+}
+
+/* A capture that is longer than any drop is one that is not to be used: the next route decides. */
+static void
+test_long_capture(void **state)
+{
+	static const char text[] = "route header X-A /(.*)/ to local:a/$1 local:b/$1\nroute all to local:c\n";
+	struct str error = STR_INIT(4096), got = STR_INIT(8192), body = STR_INIT(65536);
+	struct conf *conf = conf_parse("test", span_of(text), &error);
+	struct record record = { .sender = span_of("x") };
+	struct plan_query query = { &record, { "", 0 }, NULL, NULL };
+	struct plan plan;
+
+	(void)state;
+	assert_non_null(conf);
+	plan_init(&plan);
+	plan.routes = route_list_new(NULL);
+	for (const struct conf_node *n = conf->first; n != NULL; n = n->next)
+		assert_int_equal(route_list_add(plan.routes, n, &error), 0);
+	assert_int_equal(str_add(&body, "X-A: "), 0);
+	while (body.len < 60000)
+		assert_int_equal(str_add(&body, "=?iso-8859-1?b?5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk?=\n "), 0);
+	assert_int_equal(str_add(&body, "x\n\n"), 0);
+	query.body = str_span(&body);
+	assert_int_equal(plan_make(&plan, &query, span_of("root"), keep_address, &got), 0);
+	assert_string_equal(got.data, "local:c");
+	plan_free(&plan);
+	conf_free(conf);
+	str_free(&body);
+	str_free(&got);
+	str_free(&error);
+}
+
 static void
 test_local(void **state)
 {
@@ -174,7 +242,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_local), cmocka_unit_test(test_filter), cmocka_unit_test(test_filter_random), cmocka_unit_test(test_alias_random),
-		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_report), cmocka_unit_test(test_long_extension), cmocka_unit_test(test_long_capture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
