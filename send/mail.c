@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mail.h"
 #include "text.h"
@@ -173,11 +174,15 @@ put_line(struct mail *m, struct target *t, struct str *out, struct span file, co
 static int
 put_untried(struct mail *m, struct target *t, struct str *out, struct span file)
 {
-	struct str reason = STR_INIT(PLAN_DROP_LEN + 64);
+	struct str reason = STR_INIT(OUTCOME_REASON_MAX);
+	struct span instead = mail_text(m, t->instead);
 	int result = 0;
 
+	/* As long as any reason: with a drop and an address of the greatest length the line could not be written. */
+	if (instead.len > OUTCOME_REASON_MAX - strlen(MAIL_INSTEAD))
+		instead.len = OUTCOME_REASON_MAX - strlen(MAIL_INSTEAD);
 	if (t->fixed)
-		result = str_add(&reason, MAIL_INSTEAD) < 0 || str_add_span(&reason, mail_text(m, t->instead)) < 0 ? -1 : 0;
+		result = str_add(&reason, MAIL_INSTEAD) < 0 || str_add_span(&reason, instead) < 0 ? -1 : 0;
 	if (result == 0)
 		result = put_line(m, t, out, file, "", str_span(&reason));
 	str_free(&reason);

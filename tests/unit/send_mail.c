@@ -107,6 +107,37 @@ answer(struct fixture *f, struct mail *m, struct target *t, enum outcome_verdict
 	assert_int_equal(mail_put_lines(m, t, &f->lines, span_of(FILE_TEXT), o.status, span_of(o.text)), 0);
 }
 
+/* The lines of what is given another drop can be written however long its drops and address are: else its outcomes would be lost. */
+static void
+test_longest_lines(void **state)
+{
+	struct fixture f;
+	struct mail *m;
+	struct target *t;
+	char long_text[1025];
+
+	(void)state;
+	memset(long_text, '%', sizeof(long_text) - 1);
+	long_text[sizeof(long_text) - 1] = '\0';
+	fixture_init(&f);
+	m = plan_it(&f);
+	t = target(m, 0, "local:a");
+	assert_int_equal(str_add(&m->text, long_text), 0);
+	t->drop = t->address = (struct text_part){ (uint32_t)(m->text.len - 1024), 1024 };
+	assert_int_equal(mail_hand_over(m, (size_t)(t - m->targets), span_of(long_text)), 0);
+	assert_int_equal(t->state, TARGET_REMOVED);
+	long_text[0] = 'x';
+	t->state = TARGET_LATER;
+	assert_int_equal(mail_hand_over(m, (size_t)(t - m->targets), span_of(long_text)), 0);
+	assert_int_equal(mail_put_lines(m, t, &f.lines, span_of(FILE_TEXT), "4.0.0", span_of("text")), 0);
+	mail_free(m);
+	m = plan_it(&f);
+	assert_true(target(m, 0, long_text)->fixed);
+	mail_free(m);
+	plan_free(&f.plan);
+	str_free(&f.lines);
+}
+
 static void
 test_targets(void **state)
 {
@@ -286,7 +317,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_mark),
-		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_targets), cmocka_unit_test(test_longest_lines),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_unclear),
 		cmocka_unit_test(test_replay),
