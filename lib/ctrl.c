@@ -23,20 +23,7 @@ bool ctrl_may_read(const struct ctrl *c)
 {
 	if (c->ended || c->backlog || ctrl_blocked(c))
 		return false;
-	return !c->hub->capped || (c->in.len > 0 && ctrl_unsent(c) == 0);
-}
-
-void ctrl_account(struct ctrl *c)
-{
-	struct ctrl_hub *hub = c->hub;
-	size_t holds = c->in.len + ctrl_unsent(c);
-
-	hub->buffered += holds - c->counted;
-	c->counted = holds;
-	if (hub->capped ? hub->buffered <= hub->cap / 4 * 3 : hub->buffered >= hub->cap) {
-		hub->capped = !hub->capped;
-		hub->flipped = true;
-	}
+	return !ctrl_share_capped(c) || (c->in.len > 0 && ctrl_unsent(c) == 0);
 }
 
 void ctrl_work(struct ctrl *c)

@@ -53,6 +53,9 @@ struct ctrl_ops {
 };
 
 struct ctrl_hub *ctrl_hub_new(struct loop *loop, const char *stage, size_t buffer_cap);
+/* Before the first connection: what those connections that one user other than root made to us hold counts against the cap up to so many
+ * bytes, and beyond them only they are treated as at the cap. */
+void ctrl_hub_share(struct ctrl_hub *hub, size_t bytes);
 void ctrl_hub_free(struct ctrl_hub *hub);                       /* closes what is still open, without callbacks */
 size_t ctrl_hub_buffered(const struct ctrl_hub *hub);
 

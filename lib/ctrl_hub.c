@@ -23,6 +23,7 @@ static void unlink_connection(struct ctrl *c)
 	str_free(&c->out);
 	c->out_done = 0;
 	ctrl_account(c);
+	ctrl_share_leave(c);
 }
 
 static void finish(struct ctrl *c)
@@ -100,10 +101,10 @@ static void drop_stalled(void *arg)
 	struct ctrl_hub *hub = arg;
 	uint64_t now = loop_now(hub->loop);
 
-	if (!hub->capped)
+	if (!ctrl_share_any_capped(hub))
 		return;
 	for (struct ctrl *c = hub->all; c != NULL; c = c->next)
-		if (c->counted > 0 && !c->paused && now - c->progress >= CTRL_STALL)
+		if (ctrl_share_capped(c) && c->counted > 0 && !c->paused && now - c->progress >= CTRL_STALL)
 			ctrl_doom(c, "no progress while the buffers are full", false);
 	if (loop_timer_set(hub->loop, &hub->stall, now + CTRL_STALL) < 0)
 		hub->flipped = true;	/* tried again in the next turn */
@@ -114,9 +115,9 @@ static void tell_cap(struct ctrl_hub *hub)
 	hub->flipped = false;
 	for (struct ctrl *c = hub->all; c != NULL; c = c->next)
 		set_interest(c);
-	if (!hub->capped)
+	if (!ctrl_share_any_capped(hub))
 		loop_timer_clear(hub->loop, &hub->stall);
-	else if (loop_timer_set(hub->loop, &hub->stall, loop_now(hub->loop) + CTRL_STALL) < 0)
+	else if (!loop_timer_is_set(&hub->stall) && loop_timer_set(hub->loop, &hub->stall, loop_now(hub->loop) + CTRL_STALL) < 0)
 		hub->flipped = true;
 }
 

@@ -28,6 +28,7 @@ struct ctrl_passing {				/* a descriptor on its way out */
 struct ctrl {
 	struct ctrl_hub *hub;
 	struct ctrl_listener *listener;		/* NULL: made by ctrl_new */
+	struct ctrl_user *user;			/* whose share it counts to; NULL: nobody's */
 	struct ctrl *next, **link;		/* all of the hub */
 	struct ctrl *next_work;
 	const struct ctrl_ops *ops;
@@ -65,9 +66,11 @@ struct ctrl_hub {
 	struct ctrl_listener *listeners;
 	struct str hello;			/* our first frame */
 	char *buffer;				/* CTRL_READ_SIZE */
-	size_t buffered, cap;
+	size_t buffered, cap;			/* of a user's connections no more than the share is counted */
+	size_t share;				/* 0: there are none */
+	struct ctrl_user *users;
 	bool capped;				/* from reaching the cap until three quarters of it */
-	bool flipped;				/* capped changed: all must be told */
+	bool flipped;				/* capped changed, or a user's: all must be told */
 	bool called;				/* a callback ran in the hook: its stage's own hooks must run before the wait */
 	struct loop_timer stall;
 };
@@ -76,9 +79,15 @@ struct ctrl_hub {
 struct ctrl *ctrl_open(struct ctrl_hub *hub, int fd, const struct ctrl_ops *ops, void *arg);	/* fd is non-blocking already */
 void ctrl_work(struct ctrl *c);
 void ctrl_doom(struct ctrl *c, const char *why, bool broken);
-void ctrl_account(struct ctrl *c);		/* after its buffers changed */
 bool ctrl_blocked(const struct ctrl *c);	/* no frames may be delivered now */
 bool ctrl_may_read(const struct ctrl *c);
+
+/* ctrl_share.c */
+void ctrl_account(struct ctrl *c);		/* after its buffers changed */
+bool ctrl_share_capped(const struct ctrl *c);	/* the hub, or its user */
+bool ctrl_share_any_capped(const struct ctrl_hub *hub);
+int ctrl_share_join(struct ctrl *c);		/* one that was accepted; 0 or -1 ENOMEM */
+void ctrl_share_leave(struct ctrl *c);		/* it holds nothing any more */
 
 /* ctrl_io.c */
 void ctrl_io_ready(void *arg, unsigned events);

@@ -56,7 +56,7 @@ static void welcome(struct ctrl_listener *l, int fd)
 	}
 	c->listener = l;
 	l->open++;
-	arg = l->accepted(l->arg, c->peer, c);
+	arg = ctrl_share_join(c) == 0 ? l->accepted(l->arg, c->peer, c) : NULL;
 	if (arg == NULL) {
 		/* what accepted() said to it is flushed */
 		c->silent = true;

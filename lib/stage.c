@@ -207,6 +207,7 @@ make_loop(struct stage *stage)
 	stage->hub = stage->loop != NULL ? ctrl_hub_new(stage->loop, stage->program->name, stage->program->buffer_cap) : NULL;
 	if (stage->hub == NULL || stage_run_signals(stage) != 0)
 		return fail(stage, EX_OSERR, "event loop: %s", strerror(errno));
+	ctrl_hub_share(stage->hub, stage->program->buffer_share);
 	return 0;
 }
 

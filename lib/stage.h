@@ -40,6 +40,7 @@ struct stage_program {
 	unsigned needs;			/* SANDBOX_…; jail.no_processes is set beforehand unless THREADS or CHILDREN is among them */
 	bool has_in, has_out, has_config, has_once;	/* which common options apply; has_in or has_out implies SANDBOX_UNIX */
 	size_t buffer_cap;		/* of the hub */
+	size_t buffer_share;		/* of it, a user's (ctrl_hub_share); 0: no such limit */
 	void *(*create)(void);		/* the stage's own state; NULL: no memory */
 	void (*destroy)(void *self);
 	/* An own option, while the command line is read: neither log nor loop is there yet.  value is "" for a switch.  0, or -1 with error.  A name of the table

@@ -30,6 +30,7 @@ static const struct stage_program program = {
 	.has_out = true,
 	.has_once = true,
 	.buffer_cap = 16 * 1024 * 1024,
+	.buffer_share = 4 * 1024 * 1024,
 	.create = serve_create,
 	.destroy = serve_destroy,
 	.option = serve_option,

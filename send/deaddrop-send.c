@@ -19,6 +19,7 @@ static const struct stage_program program = {
 	.has_config = true,
 	.has_once = true,
 	.buffer_cap = 64 * 1024 * 1024,
+	.buffer_share = 8 * 1024 * 1024,
 	.create = send_create,
 	.destroy = send_destroy,
 	.option = settings_option,
