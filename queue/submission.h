@@ -10,10 +10,11 @@
 #include "record.h"
 
 #define SUBMISSION_ORIGIN_MAX 32
-/* Larger ones stream into a file of their own.  With the Received field such a message is inline for the deliverers (61,440 bytes). */
+/* A larger one streams into a file of its own where memory is short.  With the Received field such a message is inline for the deliverers (61,440 bytes). */
 #define SUBMISSION_SMALL (61440U - RECEIVED_MAX)
+#define SUBMISSION_SHARED (256U * 1024)	/* and one that is larger than this always does */
 #define SUBMISSION_OVERHEAD 1024U	/* what one costs beside its bytes */
-#define SUBMISSION_PIECE (192U * 1024)	/* most of a body that waits in memory */
+#define SUBMISSION_PIECE (512U * 1024)	/* most of a body that waits in memory */
 #define SUBMISSION_ENVELOPE (3U * 1024 * 1024)	/* with attributes still below RECORD_HEADER_MAX */
 
 struct large;

@@ -186,6 +186,12 @@ static const char *verb_recipient_attribute(struct peer *peer, struct span value
 	return NULL;
 }
 
+/* A file of its own spares memory, but costs more writes, and a sync that is shared with few: it is for what is large, and for when memory is short. */
+static bool outgrows(const struct intake *intake, const struct submission *s)
+{
+	return s->body.len > SUBMISSION_SHARED || (s->body.len > SUBMISSION_SMALL && intake->bytes > intake->limits->buffer / 2);
+}
+
 /* The message outgrows memory: it goes on in a file of its own. */
 static void begin_stream(struct peer *peer)
 {
@@ -226,7 +232,7 @@ static void take_body(struct peer *peer, struct span bytes)
 		verbs_refuse(peer, 'Z', "no space in the spool");
 		return;
 	}
-	if (!s->large && s->body.len > SUBMISSION_SMALL && !peer->waits) {
+	if (!s->large && !peer->waits && outgrows(intake, s)) {
 		if (limits_stream_allowed(peer->user, intake->streams))
 			begin_stream(peer);
 		else
@@ -277,7 +283,7 @@ static const char *complete(struct peer *peer)
 	struct intake *intake = peer->intake;
 	struct submission *s = peer->current;
 
-	if (!s->large && s->body.len > SUBMISSION_SMALL) {
+	if (!s->large && (peer->waits || s->body.len > SUBMISSION_SHARED)) {
 		/* it waited for its turn to stream and ended before it came; that is as well here */
 		begin_stream(peer);
 		if (!peer->current)

@@ -57,6 +57,7 @@ delete(struct job *job)
 	job->mail->jobs--;
 	if (job->drop != NULL)
 		drop_ended(job->drop);
+	c->send->flying_bytes -= job->bytes;
 	free(job);
 }
 
@@ -93,6 +94,7 @@ job_new(struct send *s, struct channel *c, struct mail *m, size_t first, size_t 
 	job->key = (struct id_key){ .id = m->id, .part = m->targets[first].part, .hash = m->targets[first].hash };
 	job->sent = loop_now(s->loop);
 	job->count = job->answered = 0;
+	job->bytes = 0;
 	list_init(&job->order);
 	for (size_t i = first; i < end && job->count < MAIL_PART; i++)
 		if (target_is_due(m, &m->targets[i], now))
@@ -123,6 +125,9 @@ hand_out(struct send *s, struct channel *c, struct mail *m, size_t first, size_t
 	}
 	for (uint32_t i = 0; i < job->count; i++)
 		m->targets[job->targets[i]].flying = true;
+	if (large && flight_frames_in_memory(source))
+		job->bytes = (size_t)source->record.body_len;
+	s->flying_bytes += job->bytes;
 	insert(c, job);
 	if (job->drop != NULL)
 		drop_take(s, job->drop);

@@ -12,6 +12,7 @@
 #include "record.h"
 
 #define FLIGHT_INLINE 61440U	/* bytes of a message that go inline */
+#define FLIGHT_MEMORY (512U * 1024)	/* and of one that is copied into memory where its file holds others too */
 
 struct send;
 
@@ -23,6 +24,7 @@ struct job {
 	struct drop *drop;		/* or NULL */
 	struct id_key key;
 	uint64_t sent;			/* boot time; or of its last sign of life */
+	size_t bytes;			/* of a copy in memory that its deliverer holds; counted among those in flight */
 	uint32_t count, answered;
 	uint32_t targets[MAIL_PART];	/* places in the mail's targets, in the order of the job's R frames */
 };

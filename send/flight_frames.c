@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -28,9 +29,24 @@ reopen(struct send *s, const struct record *record)
 	return openat(s->spool.dir[SPOOL_JOURNAL], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-/* A copy of the message alone, without a name, opened for reading only. */
+/* A copy in memory that nobody can change.  -1: there is none. */
 static int
-copy_alone(struct send *s, const struct source *source)
+copy_in_memory(const struct source *source)
+{
+	int fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -1;
+	if (copy_range(source->fd, source->body_offset, fd, source->record.body_len) == 0
+	    && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* The same in a file without a name, opened for reading only. */
+static int
+copy_in_file(struct send *s, const struct source *source)
 {
 	int dir = s->spool.dir[SPOOL_DEFERRED], to, fd = -1, saved;
 
@@ -46,10 +62,22 @@ copy_alone(struct send *s, const struct source *source)
 	return fd;
 }
 
+bool
+flight_frames_in_memory(const struct source *source)
+{
+	return !source->alone && source->record.body_len <= FLIGHT_MEMORY;
+}
+
 int
 flight_frames_body(struct send *s, const struct source *source)
 {
-	return source->alone ? reopen(s, &source->record) : copy_alone(s, source);
+	int fd;
+
+	if (source->alone)
+		return reopen(s, &source->record);
+	/* A file costs more than its bytes: ext4 looks long for an inode where many have just become free. */
+	fd = flight_frames_in_memory(source) ? copy_in_memory(source) : -1;
+	return fd >= 0 ? fd : copy_in_file(s, source);
 }
 
 static int

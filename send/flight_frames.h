@@ -5,6 +5,8 @@
 
 #include "flight.h"
 
+/* Whether flight_frames_body will copy it into memory. */
+bool flight_frames_in_memory(const struct source *source);
 /* A read-only descriptor of the source's file for a deliverer; of a copy where the file holds other messages too.  -1 with errno. */
 int flight_frames_body(struct send *s, const struct source *source);
 /* Sends the job's frames; fd is of a large message, else -1, and is owned from here on.  0; -1: half of it may have been sent. */

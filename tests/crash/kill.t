@@ -10,15 +10,20 @@ chain_start
 sender() {		# number first last
 	n=$2
 	while [ $n -le "$3" ]; do
-		# every 100th message takes the way of the large ones
-		if [ $((n % 100)) = 0 ]; then body=$scratch/large; else body=$scratch/small; fi
+		# every 100th message takes the way of the large ones, and as many are of middling size: stored with the small, handed out as the large
+		case $((n % 100)) in
+		0) body=$scratch/large ;;
+		50) body=$scratch/middling ;;
+		*) body=$scratch/small ;;
+		esac
 		{ printf 'Subject: number %d\n\n' $n; cat "$body"; } | sendmail -i root 2>> "$scratch/err.$1"
 		echo "$n $?" >> "$scratch/sent.$1"
 		n=$((n + 1))
 	done
 }
 seq 1 20 > "$scratch/small"
-seq 1 40000 > "$scratch/large"
+seq 1 60000 > "$scratch/large"
+seq 1 20000 > "$scratch/middling"
 
 pids=''
 for s in $(seq $senders); do
@@ -52,7 +57,7 @@ is "$(comm -23 "$scratch/accepted" "$scratch/unique" | wc -l)" 0 "none is lost" 
 	diag "lost: $(comm -23 "$scratch/accepted" "$scratch/unique" | head | tr '\n' ' ')"
 is "$(uniq -d "$scratch/arrived" | wc -l)" 0 "none arrived twice"
 is "$(comm -13 "$scratch/accepted" "$scratch/unique" | wc -l)" 0 "none arrived whose sender was told that nothing was stored"
-is "$(grep -l '^39999$' "$inbox"/new/* | xargs -r -n1 sh -c 'tail -n 1 "$0"' | sort | uniq -c | tr -s ' ')" " $((count / 100)) 40000" "large ones are whole"
+is "$(grep -l '^19999$' "$inbox"/new/* | xargs -r -n1 sh -c 'tail -n 1 "$0"' | sort | uniq -c | tr -s ' \n' ' ')" " $((count / 100)) 20000 $((count / 100)) 60000 " "large ones are whole"
 wait_for 20 spool_is_empty; ok $? "nothing waits in the end"
 messages_in_journal() { cat "$chain"/journal/[0-9]* 2>/dev/null | tr -d '\0' | head -c 1 | wc -c; }
 no_journal() { [ "$(messages_in_journal)" = 0 ]; }

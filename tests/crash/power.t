@@ -93,7 +93,8 @@ def boxes_of(n):
 
 
 def body_of(n):
-    lines = 6000 if kind_of(n) == 'large' else n * 7919 % 120
+    # a file of its own, or large to the deliverers but among others in the journal
+    lines = (8000, 2500)[n % 2] if kind_of(n) == 'large' else n * 7919 % 120
     return b''.join(b'line %d of number %d, which is not short\n' % (i, n) for i in range(lines)) + b'end %d\n' % n
 
 

@@ -484,11 +484,13 @@ def in_deferred(spool):
 
 
 LARGE = b'%s\n' % (b'0123456789abcdef' * 4) * 6000
+MIDDLING = LARGE[:100000 // 65 * 65]
 RETRY = 'retry 1s until 1d\n'
 SCENARIOS = [
     Scenario('small messages', [b'a\n', b'b\n', b'c\n'], always('K'), ['m0', 'm1', 'm2'], sample=6),
     Scenario('a file without an end mark', [b'a\n', b'b\n'], always('K'), ['m0', 'm1'], ended=False, sample=3),
     Scenario('a large message', [LARGE], always('K'), ['m0']),
+    Scenario('a message of middling size among others', [b'a\n', MIDDLING, b'c\n'], always('K'), ['m0', 'm1', 'm2'], sample=3),
     Scenario('put off and tried again', [b'a\n', b'b\n', b'c\n'], later_then('K'), ['m0', 'm1', 'm2'], config=RETRY,
              until=lambda spool: not names(spool, 'journal') and not names(spool, 'deferred') and not names(spool, 'outcome')),
     Scenario('a large message is put off', [LARGE], lambda s, t: 'Z' if t == 1 else 'K', ['m0'], config=RETRY,
@@ -547,7 +549,7 @@ class Submissions:
         return not self.thread.is_alive()
 
 
-QUEUE_SIZES = (100, 100, 200000, 100)
+QUEUE_SIZES = (100, 100000, 300000, 100)
 
 
 def stored_subjects(spool):

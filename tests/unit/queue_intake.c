@@ -363,7 +363,7 @@ static void writes_that_fail(void **state)
 	put(&frames, 'M', KEY_A);
 	put(&frames, 'S', "a");
 	put(&frames, 'R', "b");
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		put(&frames, 'B', large);
 	put(&frames, 'E', "");
 	refuse(c, &frames, "Z" KEY_A);
@@ -439,6 +439,50 @@ static void large_messages(void **state)
 	assert_int_equal(seen.ended, seen.files);
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(seen.keys[i] + seen.keys[100 + i], 2);
+}
+
+/* Those of middling size share files and syncs with the small ones as long as there is memory for them. */
+static void middling_messages(void **state)
+{
+	static char body[100001], piece[60001];
+	struct client *c, *hogs[2];
+	char key[33], wanted[40];
+
+	memset(body, 'm', sizeof body - 1);
+	memset(piece, 'p', sizeof piece - 1);
+	for (int short_of_memory = 0; short_of_memory < 2; short_of_memory++) {
+		struct str frames = STR_INIT(2 << 20);
+
+		run_start(&run, "--buffer", "1M", "--idle-close", "2000", NULL);
+		/* what is not complete takes its share of the memory */
+		for (int i = 0; i < 2; i++) {
+			hogs[i] = client_new(&run, "in.ctrl");
+			put(&frames, 'M', i ? KEY_A : KEY_B);
+			put(&frames, 'S', "");
+			put(&frames, 'R', "x");
+			for (int j = 0; j < 4 && short_of_memory; j++)
+				put(&frames, 'B', piece);
+			client_send(hogs[i], &frames);
+		}
+		usleep(100000);
+		c = client_new(&run, "in.ctrl");
+		for (unsigned i = 0; i < 8; i++) {
+			put_message(&frames, key_text(i, key), body);
+			client_send(c, &frames);
+			snprintf(wanted, sizeof wanted, "K%s", key);
+			expect(c, wanted);
+		}
+		client_free(c);
+		for (int i = 0; i < 2; i++)
+			client_free(hogs[i]);
+		assert_int_equal(run_stop(&run, SIGTERM), 0);
+		see_journal(&run, &seen);
+		assert_int_equal(seen.records, 8);
+		assert_int_equal(seen.ended, seen.files);
+		assert_int_equal(seen.files, short_of_memory ? 8 : 1);
+		teardown(state);
+		setup(state);
+	}
 }
 
 /* More large messages at once than may stream, and less memory than they need: all of them end, none of them hangs. */
@@ -672,12 +716,13 @@ static void killed_again_and_again(void **state)
 {
 	enum { TOTAL = 600, ROUNDS = 25 };
 	static bool answered[TOTAL], sent[TOTAL];
-	static char large[61000];
+	static char large[300001], middling[100001];
 	unsigned left = TOTAL, seed = 7;
 	char key[33];
 
 	(void)state;
 	memset(large, 'l', sizeof large - 1);
+	memset(middling, 'm', sizeof middling - 1);
 	for (unsigned round = 0; left; round++) {
 		struct str frames = STR_INIT(64 << 20);
 		struct client *c;
@@ -702,7 +747,7 @@ static void killed_again_and_again(void **state)
 		unsigned group = 0;
 		for (unsigned i = 0; i < TOTAL && group < TOTAL / ROUNDS * 2; i++)
 			if (!sent[i]) {
-				put_message(&frames, key_text(i, key), i % 40 == 39 ? large : "small\n");
+				put_message(&frames, key_text(i, key), i % 40 == 39 ? large : i % 40 == 19 ? middling : "small\n");
 				sent[i] = true;
 				group++;
 			}
@@ -813,7 +858,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(many_pipelined_messages), TEST(one_key_is_one_message), TEST(questions), TEST(cut_at_each_byte), TEST(gone_before_its_answer),
 		TEST(half_closed_client_is_answered), TEST(limits_and_bad_envelopes), TEST(full_file_system), TEST(writes_that_fail),
-		TEST(large_messages), TEST(more_than_memory), TEST(attributes_need_trust), TEST(recipient_attributes_count_once), TEST(rule_breakers_are_dropped),
+		TEST(large_messages), TEST(middling_messages), TEST(more_than_memory), TEST(attributes_need_trust), TEST(recipient_attributes_count_once), TEST(rule_breakers_are_dropped),
 		TEST(term_finishes_what_is_complete), TEST(only_one_queue), TEST(once), TEST(killed_again_and_again), TEST(announcements), TEST(leftovers_at_the_start),
 	};
 

@@ -51,7 +51,8 @@ struct fake {
 	pid_t send;
 	char in[262144];
 	size_t in_len;
-	int passed;
+	int passed[4];			/* descriptors that no job has taken yet, the oldest first */
+	size_t passed_count;
 };
 
 static int
@@ -77,7 +78,7 @@ setup(void **state)
 	assert_non_null(mkdtemp(k->dir));
 	assert_int_equal(chdir(k->dir), 0);
 	assert_int_equal(mkdir("journal", 0770), 0);
-	k->listener = k->fd = k->passed = -1;
+	k->listener = k->fd = -1;
 	return 0;
 }
 
@@ -134,7 +135,7 @@ fake_fill(struct fake *k)
 {
 	struct pollfd p = { .fd = k->fd, .events = POLLIN };
 	struct iovec v = { k->in + k->in_len, sizeof(k->in) - k->in_len };
-	union { char space[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control;
+	union { char space[CMSG_SPACE(4 * sizeof(int))]; struct cmsghdr align; } control;
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space) };
 	ssize_t n;
 
@@ -142,14 +143,29 @@ fake_fill(struct fake *k)
 	n = recvmsg(k->fd, &m, MSG_CMSG_CLOEXEC);
 	if (n <= 0)
 		return false;
-	if (CMSG_FIRSTHDR(&m) != NULL)
-		memcpy(&k->passed, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));
+	if (CMSG_FIRSTHDR(&m) != NULL) {
+		size_t len = CMSG_FIRSTHDR(&m)->cmsg_len - CMSG_LEN(0);
+
+		assert_true(k->passed_count + len / sizeof(int) <= 4);
+		memcpy(k->passed + k->passed_count, CMSG_DATA(CMSG_FIRSTHDR(&m)), len);
+		k->passed_count += len / sizeof(int);
+	}
 	k->in_len += (size_t)n;
 	return true;
 }
 
+static int
+take_passed(struct fake *k)
+{
+	int fd = k->passed_count > 0 ? k->passed[0] : -1;
+
+	if (k->passed_count > 0)
+		memmove(k->passed, k->passed + 1, --k->passed_count * sizeof(int));
+	return fd;
+}
+
 static void
-take(struct job *job, struct frame f)
+take(struct fake *k, struct job *job, struct frame f)
 {
 	int len = (int)f.value.len;
 
@@ -167,8 +183,10 @@ take(struct job *job, struct frame f)
 		job->tries = (unsigned)strtoul(f.value.data + 4, NULL, 10);
 	else if (f.type == 'B')
 		job->inline_len += f.value.len;
-	else if (f.type == 'F')
+	else if (f.type == 'F') {
 		sscanf(f.value.data, "%llu %llu", &job->offset, &job->length);
+		job->fd = take_passed(k);
+	}
 }
 
 /* The next whole job; false at the end of the connection. */
@@ -189,15 +207,12 @@ fake_job(struct fake *k, struct job *job)
 				return false;
 			continue;
 		}
-		take(job, f);
+		take(k, job, f);
 		type = f.type;
 		memmove(k->in, k->in + used, k->in_len - used);
 		k->in_len -= used;
-		if (type == 'E') {
-			job->fd = k->passed;
-			k->passed = -1;
+		if (type == 'E')
 			return true;
-		}
 	}
 }
 
@@ -510,6 +525,36 @@ test_large(void **state)
 	assert_int_equal(write(job.fd, "x", 1), -1);
 	close(job.fd);
 	fake_answer(k, &job, 0, 'K');
+	assert_int_equal(end_send(k, 0), 0);
+	assert_spool(0, 0, 0, 0);
+}
+
+/* One that shares its file is handed out alone, and nobody can change what was handed out. */
+static void
+test_large_beside_others(void **state)
+{
+	struct fake *k = *state;
+	struct job job;
+	struct stat st;
+	char bytes[2];
+
+	make_journal(3, 100000, 1);
+	fake_listen(k);
+	start_send(k, "--once");
+	fake_accept(k);
+	for (unsigned n = 0; n < 3; n++) {
+		assert_true(fake_job(k, &job));
+		assert_true(job.fd >= 0);
+		assert_int_equal(job.inline_len + job.length, 100000);
+		assert_int_equal(fstat(job.fd, &st), 0);
+		assert_int_equal(st.st_size, 100000);
+		assert_int_equal(pread(job.fd, bytes, 2, (off_t)(job.offset + job.length - 1)), 1);
+		assert_int_equal(bytes[0], 'x');
+		assert_int_equal(pwrite(job.fd, "y", 1, 0), -1);
+		assert_int_equal(ftruncate(job.fd, 0), -1);
+		close(job.fd);
+		fake_answer(k, &job, 0, 'K');
+	}
 	assert_int_equal(end_send(k, 0), 0);
 	assert_spool(0, 0, 0, 0);
 }
@@ -875,6 +920,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_drops, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_beside_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_until, setup, teardown),
