@@ -241,7 +241,7 @@ static void test_settings(void **state)
 		settings_free(&s);
 	}
 	str_cut(&error, 0);
-	assert_int_equal(settings_load(&s, &none, &error), EX_NOINPUT);	/* a file that was named must be there */
+	assert_int_equal(settings_load(&s, &none, &error), EX_CONFIG);	/* a file that was named must be there */
 	settings_free(&s);
 	str_free(&error);
 }
