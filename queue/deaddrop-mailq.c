@@ -137,7 +137,7 @@ static int show(const struct options *options, struct mailq_out *out)
 		    "\ndeaddrop-mailq: start deaddrop-send and ask again; or, as root, read the spool itself with --spool DIR");
 	if (result < 0 && !out->begun && may_read) {
 		if (error.len)
-			complain(&error, "");
+			complain(&error, "; is deaddrop-send running?");
 		str_cut(&error, 0);
 		fprintf(stderr, "deaddrop-mailq: reading the spool %s itself\n", spool);
 		result = mailq_read(spool, out, &error);

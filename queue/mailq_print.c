@@ -77,7 +77,7 @@ static void text_end(struct mailq_out *out)
 	if (!out->messages)
 		fputs("The queue is empty.\n", out->file);
 	else
-		fprintf(out->file, "-- %llu messages, %llu bytes\n", (unsigned long long)out->messages, (unsigned long long)out->bytes);
+		fprintf(out->file, "-- %llu message%s, %llu bytes\n", (unsigned long long)out->messages, out->messages == 1 ? "" : "s", (unsigned long long)out->bytes);
 }
 
 const struct mailq_printer mailq_text_printer = { text_begin, text_message, text_recipient, text_end };

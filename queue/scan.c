@@ -29,7 +29,7 @@ static int fail(struct str *error, int status, const char *what, const char *pat
 	int saved = errno;
 
 	str_cut(error, 0);
-	(void)str_printf(error, "%s %s: %s", what, path, strerror(saved));
+	(void)str_printf(error, "%s %s: %s%s", what, path, strerror(saved), saved == EACCES ? "; it must belong to the stage's user (service/setup mends owners and modes)" : "");
 	return status;
 }
 

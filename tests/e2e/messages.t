@@ -34,4 +34,19 @@ config local 'drop inbox mbox /dev' 'drop inbox: /dev is no file of one name'
 config local 'drop news pipe news' "drop news: (a program's absolute path|a program is not run as root)"
 printf 'drop one maildir %s/one\n\ndrop two maildir /dev/null/two\n' "$scratch" > local.conf
 says 73 'local.conf:3: drop two: ' deaddrop-local --config local.conf --in l.ctrl
+
+# A list of one, and a send that is not there
+mkdir -p journal deferred dead; rm -f q.ctrl
+deaddrop-queue --in q.ctrl --once --spool . 2> /dev/null &
+wait_for 5 test -S q.ctrl
+printf 'Subject: one\n\nx\n' | deaddrop-inject --out q.ctrl root; wait
+says 0 '^-- 1 message, [0-9]+ bytes$' deaddrop-mailq --spool .
+says 0 'admin.ctrl: No such file or directory; is deaddrop-send running' deaddrop-mailq --admin ./admin.ctrl --spool .
+if [ "$(id -u)" = 0 ]; then
+	mkdir -p theirs/journal && chmod 0700 theirs/journal
+	mkdir -m 0777 open
+	says 66 'open .*journal: Permission denied; it must belong' setpriv --reuid nobody --regid nogroup --clear-groups deaddrop-queue --in "$scratch/open/q" --spool "$scratch/theirs"
+else
+	skip "needs root"
+fi
 done_testing
