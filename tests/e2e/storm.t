@@ -35,17 +35,21 @@ is "$(cat "$inbox"/new/* | grep -c '^Subject: a\{60\}!$\|^Subject: \(ab\)\{4000\
 rm -f "$inbox"/new/*
 
 # The storm
+begun=$(date +%s)
 "$many" "$chain/queue.ctrl" 20 $messages 300 > /dev/null; ok $? "$messages messages are accepted"
-dead_are() { [ "$(ls -f "$chain/dead" | grep -vc '^\.\|:\|\.b$')" -ge "$1" ]; }
-wait_for 600 dead_are $((messages - limit)); ok $? "$((messages - limit)) of them are kept in dead"; diag "$(ls "$chain/dead" | wc -l) in dead, $(arrived) arrived"
-wait_for 20 arrived_are $limit; ok $? "$limit are told to the sender"
-sleep 1
+dead() { ls -f "$chain/dead" | grep -vc '^\.\|:\|\.b$'; }
+settled() { [ $(($(dead) + $(arrived))) -ge $messages ]; }
+wait_for 600 settled; ok $? "each of them is kept in dead or told to the sender"; diag "$(dead) in dead, $(arrived) arrived"
+sleep 1; told=$(arrived)
+# The cap comes back by the hour: on a slow machine one or two more fit in.
+[ "$told" -ge $limit ] && [ "$told" -le $((limit + 1 + limit * ($(date +%s) - begun) / 3600)) ]; ok $? "no more than the cap are told ($told of $limit)"
+is "$(dead)" $((messages - told)) "all others are kept in dead"
 ls "$chain/dead" | sort > "$scratch/dead"
 sed -n 's/.* accept id=\([^ ]*\).*/\1/p' "$scratch/log/queue" | sort -u > "$scratch/accepted"
 for f in "$inbox"/new/*; do sed -n 's/.*id \([0-9a-zA-Z.-]*\).*/\1/p' "$f"; done | sort -u > "$scratch/told"
 is "$(comm -23 "$scratch/accepted" "$scratch/dead" | comm -23 - "$scratch/told" | wc -l)" 15 "each is in dead or in a notification: only the 15 delivered ones are in neither"
 is "$(comm -12 "$scratch/dead" "$scratch/told" | wc -l)" 0 "and none in both"
-is "$(grep -c '^send: bounce ' "$scratch/log/send")" $limit "no notification leads to another"
+is "$(grep -c '^send: bounce ' "$scratch/log/send")" "$told" "no notification leads to another"
 wait_for 10 sh -c "[ -z \"\$(ls $chain/deferred)\" ]"; ok $? "nothing is deferred"
 
 # A mail reader
