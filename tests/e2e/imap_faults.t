@@ -380,7 +380,7 @@ scenario('but only where it was asked for', s, [1], 'K', 1, lines='mailbox "Fä"
 
 
 def slow(self, c, tag, messages):
-    time.sleep(0.1)
+    time.sleep(0.05)
     Server.append(self, c, tag, messages)
 
 
@@ -389,7 +389,7 @@ scenario('more connections for a backlog, each message once', s, range(300), 'K'
 s = variant(append=slow, caps='IMAP4rev1')
 scenario("send's limit of connections counts where it is lower", s, range(300), 'K', 300, wait=60, lines='connections 4', check=lambda t: s.connections == 2, connections=2)
 s = variant(append=slow, caps='IMAP4rev1')
-scenario('ours counts where that is lower', s, range(150), 'K', 150, wait=40, lines='connections 1', check=lambda t: s.connections == 1, connections=9)
+scenario('ours counts where that is lower', s, range(90), 'K', 90, wait=40, lines='connections 1', check=lambda t: s.connections == 1, connections=9)
 s = Server()
 scenario('one connection where nothing else is said', s, range(300), 'K', 300, check=lambda t: s.connections == 1)
 

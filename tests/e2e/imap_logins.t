@@ -380,8 +380,9 @@ class Bound:
         self.process = subprocess.Popen(['openssl', 's_server', '-accept', '127.0.0.1:%d' % self.port, '-cert', scratch + '/localhost.pem', '-key', scratch + '/localhost.key', '-tls1_3',
                                          '-keymatexport', 'EXPORTER-Channel-Binding', '-keymatexportlen', '32', '-naccept', '1'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         children.append(self.process)
+        self.ready = threading.Event()
         threading.Thread(target=self.serve, daemon=True).start()
-        time.sleep(0.5)
+        self.ready.wait(10)
 
     def send(self, text):
         self.process.stdin.write(text.encode() + b'\r\n')
@@ -400,6 +401,8 @@ class Bound:
     def serve(self):
         material = None
         for line in self.process.stdout:
+            if b'ACCEPT' in line:
+                self.ready.set()
             m = re.search(rb'Keying material: ([0-9A-F]+)', line)
             if m:
                 material = bytes.fromhex(m.group(1).decode())

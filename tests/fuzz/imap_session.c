@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * libFuzzer: a session and a server that says anything.  The first bytes choose the account and its items; of what follows, \1 stands for the tag of the oldest command that
- * was not used yet, \2 for that of the newest, \3 lets the session read what was said so far, \4 ends the connection and begins another.  The rules of imap_world.h must hold,
+ * was not used yet, \2 for that of the newest, \3 lets the session read what was said so far, \4 ends the connection and begins another, \5 has it leave.  The rules of imap_world.h must hold,
  * and what was never on its way to the server must not be called unclear, nor done what no OK followed.
  */
 #include "../unit/imap_world.h"
@@ -56,6 +56,8 @@ static void let_read(struct fuzz *fuzz)
 		(void)world_send(&fuzz->w, fuzz->out.data, fuzz->out.len);
 	str_cut(&fuzz->out, 0);
 	world_run(&fuzz->w);
+	if (fuzz->w.session)
+		(void)session_alive(fuzz->w.session);
 	note_tags(fuzz);
 }
 
@@ -109,6 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			let_read(&fuzz);
 		} else if (data[i] == 4) {
 			again(&fuzz);
+		} else if (data[i] == 5) {
+			if (fuzz.w.session)
+				session_leave(fuzz.w.session);
 		} else {
 			str_add_char(&fuzz.out, (char)data[i]);
 		}
