@@ -9,7 +9,7 @@ static const struct { const char *name; enum response_status status; } statuses[
 
 void response_init(struct response_parser *parser)
 {
-	*parser = (struct response_parser){ .bytes = STR_INIT(RESPONSE_MAX) };
+	*parser = (struct response_parser){ .bytes = STR_SECRET(RESPONSE_MAX) };
 }
 
 void response_free(struct response_parser *parser)

@@ -82,6 +82,7 @@ void session_fail(struct session *s, const char *status, const char *format, ...
 	va_end(args);
 	/* the server may have repeated what it was told */
 	(void)conceal_text(&s->conceal, span_of(text), &shown);
+	explicit_bzero(text, sizeof text);
 	outcome_set(&why, OUTCOME_LATER, status, "%s%s%s", s->account->host ? s->account->host : "tunnel", ": ", shown.data);
 	str_free(&shown);
 	session_end(s, &why);

@@ -43,7 +43,7 @@ static void identify(const struct session *s, struct sasl_identity *identity, st
 static void login_refused(struct session *s, const struct response *response)
 {
 	const struct answers_meaning *meaning = answers_read(ANSWERS_LOGIN, response);
-	struct str text = STR_INIT(2048);
+	struct str text = STR_SECRET(2048);
 
 	session_say(response, &text);
 	/* what the server says of itself is not about the password */

@@ -5,7 +5,8 @@
 
 void reply_init(struct reply *reply)
 {
-	*reply = (struct reply){ .text = STR_INIT(REPLY_BYTES_MAX), .line = STR_INIT(REPLY_BYTES_MAX) };
+	/* it may repeat what was sent in a login */
+	*reply = (struct reply){ .text = STR_SECRET(REPLY_BYTES_MAX), .line = STR_SECRET(REPLY_BYTES_MAX) };
 }
 
 void reply_clear(struct reply *reply)

@@ -146,7 +146,7 @@ void session_no_memory(struct session *session)
 
 const char *session_said(struct session *session)
 {
-	struct str text = STR_INIT(SESSION_TEXT_MAX);
+	struct str text = STR_SECRET(SESSION_TEXT_MAX);
 	bool good;
 
 	str_cut(&session->error, 0);
@@ -308,7 +308,7 @@ void session_lost(struct session *session, enum session_end why, const char *tex
 
 static void trace_reply(struct session *session)
 {
-	struct str line = STR_INIT(SESSION_TEXT_MAX * 4), shown = STR_INIT(SESSION_TEXT_MAX * 8);
+	struct str line = STR_SECRET(SESSION_TEXT_MAX * 4), shown = STR_INIT(SESSION_TEXT_MAX * 8);
 
 	if (!session->ops->trace)
 		return;
