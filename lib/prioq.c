@@ -39,6 +39,29 @@ int prioq_put(struct prioq *q, uint64_t due, void *item)
 	return 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+	const struct prioq_entry *x = a, *y = b;
+	uintptr_t p = (uintptr_t)x->item, q = (uintptr_t)y->item;
+
+	if (x->due != y->due)
+		return x->due < y->due ? -1 : 1;
+	return p < q ? -1 : p > q;
+}
+
+/* What is sorted is a heap. */
+void prioq_unique(struct prioq *q)
+{
+	size_t kept = 0;
+
+	if (q->len > 1)
+		qsort(q->entries, q->len, sizeof(*q->entries), compare);
+	for (size_t i = 0; i < q->len; i++)
+		if (kept == 0 || compare(&q->entries[i], &q->entries[kept - 1]) != 0)
+			q->entries[kept++] = q->entries[i];
+	q->len = kept;
+}
+
 bool prioq_peek(const struct prioq *q, struct prioq_entry *least)
 {
 	if (q->len == 0)

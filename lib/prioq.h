@@ -23,6 +23,7 @@ struct prioq {
 #define PRIOQ_INIT { NULL, 0, 0 }
 
 int prioq_put(struct prioq *q, uint64_t due, void *item);       /* 0, or -1 ENOMEM */
+void prioq_unique(struct prioq *q);                             /* of equal entries, one stays: for who puts in again what did not change */
 bool prioq_peek(const struct prioq *q, struct prioq_entry *least);
 bool prioq_take(struct prioq *q, struct prioq_entry *least);
 void prioq_free(struct prioq *q);

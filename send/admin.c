@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "admin_act.h"
 #include "admin_list.h"
+#include "clock.h"
 #include "send.h"
 
 #define CONNECTIONS_MAX 64
-#define SLICE 64		/* messages of a turn */
-#define PLANNED 7		/* one whose drops are worked out counts for so many more */
+#define USERS_CONNECTIONS_MAX 48	/* of those who may not do everything: the rest is for operators */
+#define USER_CONNECTIONS_MAX 8
+#define SLICE 64			/* messages of a turn */
+#define SLICE_TIME (CLOCK_SECOND / 200)	/* of a turn, for all peers; each gets on by one message at least */
+#define PLANNED 7			/* one whose drops are worked out counts for so many more */
+#define PIECE 49152U
 
 struct peer {
 	struct send *send;
 	struct ctrl *ctrl;
-	struct list work;
+	struct list work, open;
+	bool (*some)(struct peer *p);	/* a turn's part of the request at hand, true: there is more; NULL: there is none */
 	bool all;		/* may see and do everything */
 	uid_t uid;
 	/* L */
@@ -24,7 +32,20 @@ struct peer {
 	struct id *ids;
 	size_t next, count;
 	uint64_t hurried;
+	/* W */
+	struct admin_show show;
 };
+
+static bool list_some(struct peer *p);
+static bool try_some(struct peer *p);
+static bool show_some(struct peer *p);
+
+static bool
+nothing_more(struct peer *p)
+{
+	(void)p;
+	return false;
+}
 
 int
 admin_rights_load(struct admin_rights *rights, const char *group)
@@ -63,12 +84,17 @@ stop_work(struct peer *p)
 	p->walk = NULL;
 	free(p->ids);
 	p->ids = NULL;
+	if (p->show.fd >= 0)
+		close(p->show.fd);
+	p->show.fd = -1;
+	p->some = NULL;
 }
 
-/* One request after the other: reading goes on when this one is answered. */
+/* One request after the other, and one a turn: reading goes on when this one is answered. */
 static void
-begin_work(struct peer *p)
+begin_work(struct peer *p, bool (*some)(struct peer *p))
 {
+	p->some = some;
 	list_want(&p->send->admin.peers, &p->work);
 	ctrl_pause(p->ctrl, true);
 }
@@ -96,7 +122,7 @@ begin_list(struct peer *p, struct span value)
 	if (p->walk == NULL)
 		return refuse(p, "no memory");
 	p->messages = p->bytes = 0;
-	begin_work(p);
+	begin_work(p, list_some);
 	return NULL;
 }
 
@@ -120,7 +146,7 @@ begin_try(struct peer *p, struct span value)
 	}
 	if (p->ids == NULL)
 		return refuse(p, "no memory");
-	begin_work(p);
+	begin_work(p, try_some);
 	return NULL;
 }
 
@@ -130,6 +156,7 @@ begin_act(struct peer *p, struct span value)
 {
 	const char *why = admin_act(p->send, value, p->all, p->uid);
 
+	begin_work(p, nothing_more);
 	if (why != NULL)
 		return refuse(p, why);
 	ctrl_send(p->ctrl, 'K', span_of("1"));
@@ -139,12 +166,10 @@ begin_act(struct peer *p, struct span value)
 static const char *
 begin_show(struct peer *p, struct span value)
 {
-	const char *why = admin_act_show(p->send, value, p->all, p->uid, p->ctrl);
+	const char *why = admin_act_show(p->send, value, p->all, p->uid, &p->show);
 
-	if (why != NULL)
-		return refuse(p, why);
-	ctrl_send(p->ctrl, 'K', span_of("1"));
-	return NULL;
+	begin_work(p, why == NULL ? show_some : nothing_more);
+	return why != NULL ? refuse(p, why) : NULL;
 }
 
 static const struct {
@@ -163,7 +188,7 @@ on_frame(void *arg, struct ctrl *c, struct frame frame)
 	struct peer *p = arg;
 
 	(void)c;
-	if (p->walk != NULL || p->ids != NULL)
+	if (p->some != NULL)
 		return "a request before the last one was answered";
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (verbs[i].type == frame.type)
@@ -186,24 +211,46 @@ on_closed(void *arg, struct ctrl *c, const char *why, bool broken)
 		log_end(&line);
 	}
 	stop_work(p);
+	list_remove(&p->open);
 	free(p);
 }
 
 static const struct ctrl_ops ops = { .frame = on_frame, .closed = on_closed };
 
+/* Whether one more connection of a user leaves some for the others, and for operators. */
+static bool
+has_place(const struct send *s, uid_t uid)
+{
+	unsigned users = 0, his = 0;
+
+	for (struct list *l = s->admin.open.after; l != &s->admin.open; l = l->after) {
+		const struct peer *p = list_owner(l, struct peer, open);
+
+		users += !p->all;
+		his += !p->all && p->uid == uid;
+	}
+	return users < USERS_CONNECTIONS_MAX && his < USER_CONNECTIONS_MAX;
+}
+
 static void *
 accepted(void *arg, struct ctrl_peer peer, struct ctrl *c)
 {
 	struct send *s = arg;
-	struct peer *p = calloc(1, sizeof(*p));
+	bool all = admin_rights_all(&s->rights, peer);
+	struct peer *p = all || has_place(s, peer.uid) ? calloc(1, sizeof(*p)) : NULL;
 
-	if (p == NULL)
+	if (p == NULL) {
+		ctrl_send(c, 'X', span_of("too many connections; try again"));
 		return NULL;
+	}
 	p->send = s;
 	p->ctrl = c;
 	p->uid = peer.uid;
-	p->all = admin_rights_all(&s->rights, peer);
+	p->all = all;
+	p->show.fd = -1;
 	list_init(&p->work);
+	list_init(&p->open);
+	list_put(&s->admin.open, &p->open);
 	return p;
 }
 
@@ -211,6 +258,7 @@ void
 admin_init(struct send *s)
 {
 	list_init(&s->admin.peers);
+	list_init(&s->admin.open);
 }
 
 int
@@ -230,12 +278,19 @@ admin_close(struct send *s)
 	s->admin.listener = NULL;
 }
 
+/* The one before was the n-th message of this peer's in this turn. */
+static bool
+may_go_on(const struct peer *p, int n)
+{
+	return n == 0 || (n < SLICE && clock_boot() < p->send->admin.until);
+}
+
 static bool
 list_some(struct peer *p)
 {
 	struct spool_entry entry;
 
-	for (int n = 0; n < SLICE && ctrl_unsent(p->ctrl) < CTRL_OUT_PAUSE; n++) {
+	for (int n = 0; may_go_on(p, n) && ctrl_unsent(p->ctrl) < CTRL_OUT_PAUSE; n++) {
 		int result = spool_walk_next(p->walk, &entry);
 
 		if (result == 0) {
@@ -255,7 +310,7 @@ list_some(struct peer *p)
 static bool
 try_some(struct peer *p)
 {
-	for (int n = 0; n < SLICE && p->next < p->count; n++)
+	for (int n = 0; may_go_on(p, n) && p->next < p->count; n++)
 		if (deferred_hurry(p->send, p->ids[p->next++], p->all, p->uid) > 0)
 			p->hurried++;
 	if (p->next < p->count)
@@ -264,16 +319,42 @@ try_some(struct peer *p)
 	return false;
 }
 
+/* What stands in the message's file, in frames, as the peer takes them. */
+static bool
+show_some(struct peer *p)
+{
+	char piece[PIECE];
+
+	while (p->show.at < p->show.end && ctrl_unsent(p->ctrl) < CTRL_OUT_PAUSE) {
+		uint64_t left = p->show.end - p->show.at;
+		ssize_t n = pread(p->show.fd, piece, left < PIECE ? (size_t)left : PIECE, (off_t)p->show.at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || ctrl_send(p->ctrl, 'B', (struct span){ piece, (size_t)n }) < 0) {
+			refuse(p, "it cannot be read to its end");
+			return false;
+		}
+		p->show.at += (uint64_t)n;
+	}
+	if (p->show.at < p->show.end)
+		return true;
+	ctrl_send(p->ctrl, 'K', span_of("1"));
+	return false;
+}
+
 bool
 admin_turn(struct send *s)
 {
 	bool more = false;
 
+	s->admin.until = clock_boot() + SLICE_TIME;
+
 	for (struct list *l = s->admin.peers.after, *after; l != &s->admin.peers; l = after) {
 		struct peer *p = list_owner(l, struct peer, work);
 
 		after = l->after;
-		if (p->walk != NULL ? list_some(p) : try_some(p))
+		if (p->some(p))
 			more |= ctrl_unsent(p->ctrl) < CTRL_OUT_PAUSE;
 		else
 			end_work(p);

@@ -22,6 +22,8 @@ struct admin_rights {		/* who may see and do all; fixed before the jail */
 struct admin {
 	struct ctrl_listener *listener;
 	struct list peers;		/* those with work left */
+	struct list open;		/* all */
+	uint64_t until;			/* boot time: then they have had their part of the turn */
 };
 
 void admin_init(struct send *s);

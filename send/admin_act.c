@@ -16,7 +16,6 @@
 #include "text.h"
 
 #define SHOW_MOST (8U * 1024 * 1024)
-#define PIECE 49152U
 
 struct acting {			/* one request */
 	struct send *send;
@@ -264,32 +263,16 @@ admin_act(struct send *s, struct span request, bool all, uid_t uid)
 	return why;
 }
 
-/* Frames of what stands in the file from at on. */
 static const char *
-send_bytes(struct ctrl *c, int fd, uint64_t at, uint64_t size)
+set_show(struct admin_show *show, int fd, uint64_t at, uint64_t size)
 {
-	char *piece = malloc(PIECE);
-	const char *why = NULL;
-	uint64_t end = at + (size < SHOW_MOST ? size : SHOW_MOST);
-
-	if (piece == NULL)
-		return "no memory";
-	while (at < end && why == NULL) {
-		ssize_t n = pread(fd, piece, end - at < PIECE ? (size_t)(end - at) : PIECE, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0 || ctrl_send(c, 'B', (struct span){ piece, (size_t)n }) < 0)
-			why = "it cannot be read to its end";
-		at += n > 0 ? (uint64_t)n : 0;
-	}
-	free(piece);
-	return why;
+	*show = (struct admin_show){ .fd = fd, .at = at, .end = at + (size < SHOW_MOST ? size : SHOW_MOST) };
+	return NULL;
 }
 
 /* A file of one record: in deferred/ or dead/.  NULL with *found, or why not. */
 static const char *
-show_file(struct send *s, enum spool_place place, struct id id, bool all, uid_t uid, struct ctrl *c, bool *found)
+show_file(struct send *s, enum spool_place place, struct id id, bool all, uid_t uid, struct admin_show *show, bool *found)
 {
 	char name[ID_TEXT_MAX], head[65536];
 	struct record record;
@@ -309,24 +292,25 @@ show_file(struct send *s, enum spool_place place, struct id id, bool all, uid_t 
 	if (n > 0 && !all && (record_read(head, (size_t)n, &record, &need) != RECORD_WHOLE || record.uid != uid))
 		why = "it is not yours";
 	else if (n > 0 && fstat(fd, &st) == 0)
-		why = send_bytes(c, fd, 0, (uint64_t)st.st_size);
+		return set_show(show, fd, 0, (uint64_t)st.st_size);
 	close(fd);
 	return why;
 }
 
 const char *
-admin_act_show(struct send *s, struct span word, bool all, uid_t uid, struct ctrl *c)
+admin_act_show(struct send *s, struct span word, bool all, uid_t uid, struct admin_show *show)
 {
 	struct search search = { .entry = NULL };
 	struct source source;
 	const char *why;
 	bool found = false;
+	int fd;
 
 	if (id_parse(word, &search.id) < 0)
 		return "expected a message's id";
-	why = show_file(s, SPOOL_DEFERRED, search.id, all, uid, c, &found);
+	why = show_file(s, SPOOL_DEFERRED, search.id, all, uid, show, &found);
 	if (!found)
-		why = show_file(s, SPOOL_DEAD, search.id, all, uid, c, &found);
+		why = show_file(s, SPOOL_DEAD, search.id, all, uid, show, &found);
 	if (found)
 		return why;
 	table_each(&s->table, match, &search);
@@ -334,5 +318,9 @@ admin_act_show(struct send *s, struct span word, bool all, uid_t uid, struct ctr
 		return "no such message waits";
 	if (!all && source.record.uid != uid)
 		return "it is not yours";
-	return send_bytes(c, source.fd, source.body_offset - source.record.header_len, source.record.header_len + source.record.body_len);
+	/* A descriptor of its own: the file's may be closed before the peer has read all. */
+	fd = openat(s->spool.dir[SPOOL_JOURNAL], search.entry->at.journal.file->text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return "it cannot be read";
+	return set_show(show, fd, source.body_offset - source.record.header_len, source.record.header_len + source.record.body_len);
 }

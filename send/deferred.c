@@ -13,6 +13,7 @@
 
 #define LOOKS 200		/* files that are looked at in a turn */
 #define TAKES 64		/* messages whose time has come, in a turn */
+#define HEAP_SLACK 1024U	/* entries beside those of messages before equal ones are looked for */
 #define CHECK (60 * CLOCK_SECOND)	/* the wall clock may have been set: due times are looked at this often */
 
 static void
@@ -78,6 +79,19 @@ set_timer(struct send *s)
 	loop_timer_set(s->loop, &s->deferred.due, clock_boot() + wait);
 }
 
+/* Who only looks at a message puts it in again as it was: that must not fill the heap until its time comes. */
+static int
+put(struct send *s, struct entry *e, uint64_t next)
+{
+	struct deferred *d = &s->deferred;
+
+	if (d->heap.len > HEAP_SLACK + 4 * s->table.deferred && d->heap.len / 2 > d->heap_unique) {
+		prioq_unique(&d->heap);
+		d->heap_unique = d->heap.len;
+	}
+	return prioq_put(&d->heap, next, e);
+}
+
 void
 deferred_schedule(struct send *s, struct entry *e, uint64_t next)
 {
@@ -87,7 +101,7 @@ deferred_schedule(struct send *s, struct entry *e, uint64_t next)
 	if (next > now + retry_longest(&s->config.retry) + CLOCK_SECOND)
 		next = now;
 	e->is.next = next;
-	if (prioq_put(&s->deferred.heap, next, e) < 0) {
+	if (put(s, e, next) < 0) {
 		log_errno(s->log, "schedule a deferred message");
 		e->flags |= ENTRY_STUCK;
 		return;
@@ -250,7 +264,7 @@ watch(struct send *s, struct mail *m)
 {
 	uint64_t next = next_of(s, m);
 
-	if (next != UINT64_MAX && prioq_put(&s->deferred.heap, next, m->entry) == 0)
+	if (next != UINT64_MAX && put(s, m->entry, next) == 0)
 		set_timer(s);
 }
 

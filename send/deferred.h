@@ -22,6 +22,7 @@ struct deferred {
 	struct id *ids;			/* those not looked at yet: from id_next */
 	size_t id_count, id_next;
 	struct prioq heap;
+	size_t heap_unique;		/* entries when equal ones were last taken out */
 	struct list unwritten;		/* mails with lines to write, or landed */
 	struct loop_timer due, again;
 	bool blocked;			/* writing failed; again is set */

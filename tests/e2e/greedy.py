@@ -48,7 +48,23 @@ def waiting(path):
     return [give(path, HELLO + message(n) + frame('B' + 'x' * 50000) * 5) for n in range(130)]
 
 
-WAYS = {way.__name__: way for way in (halves, unread, waiting)}
+def admins(path):
+    return [give(path, HELLO) for _ in range(64)]
+
+
+def shows(path):
+    """A large message of his own waits: he asks for it on all connections, and reads nothing."""
+    queue = give(path.replace('admin', 'queue'), HELLO + message(1 << 64) + frame('B' + 'x' * 50000) * 200 + frame('E'))
+    queue.settimeout(30)
+    identity = b''
+    while b',' not in identity.partition(b'K%032x ' % (1 << 64))[2]:
+        identity += queue.recv(4096)
+    identity = identity.partition(b'K%032x ' % (1 << 64))[2].partition(b',')[0].decode()
+    time.sleep(1)
+    return [give(path, HELLO + frame('W' + identity)) for _ in range(60)]
+
+
+WAYS = {way.__name__: way for way in (halves, unread, waiting, admins, shows)}
 os.setgroups([])
 os.setgid(UID)
 os.setuid(UID)

@@ -23,4 +23,14 @@ for way in halves unread waiting; do
 	let_go
 done
 wait_for 10 arrived_are 3; ok $? "and delivered"
+
+stage_stop local
+for way in admins shows; do
+	hold $way "$chain/admin.ctrl"; ok $? "somebody holds what he can: $way"
+	timeout 5 "$bin/deaddrop-mailq" --admin "$chain/admin.ctrl" > "$scratch/mailq" 2>&1; ok $? "$way: the operator sees the queue"
+	let_go
+done
+like "$(cat "$scratch/mailq")" " 10000[0-9]{3} " "with the message that was asked for"
+stage_start local
+wait_for 10 arrived_are 4; ok $? "which is delivered"
 done_testing

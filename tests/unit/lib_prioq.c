@@ -77,11 +77,32 @@ static void agrees_with_a_search(void **state)
 	prioq_free(&q);
 }
 
+static void equal_ones_go(void **state)
+{
+	struct prioq q = PRIOQ_INIT;
+	struct prioq_entry entry;
+	char items[10];
+
+	(void)state;
+	for (int round = 0; round < 100; round++)
+		for (size_t i = 0; i < 10; i++) {
+			assert_int_equal(prioq_put(&q, 10 - i, &items[i]), 0);
+			assert_int_equal(prioq_put(&q, 5, &items[i]), 0);
+		}
+	prioq_unique(&q);
+	assert_int_equal(q.len, 19);		/* one item is due at 5 either way */
+	for (uint64_t last = 0; prioq_take(&q, &entry); last = entry.due)
+		assert_true(entry.due >= last);
+	prioq_unique(&q);
+	assert_int_equal(q.len, 0);
+	prioq_free(&q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_out_in_order),
-		cmocka_unit_test(agrees_with_a_search),
+		cmocka_unit_test(agrees_with_a_search), cmocka_unit_test(equal_ones_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
