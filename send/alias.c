@@ -57,6 +57,13 @@ compare(const void *x, const void *y)
 	return order != 0 ? order : a->line < b->line ? -1 : a->line > b->line;
 }
 
+void
+alias_sort(struct alias_table *table)
+{
+	if (table->count > 1)
+		qsort(table->all, table->count, sizeof(*table->all), compare);
+}
+
 struct alias *
 alias_find(const struct alias_table *table, struct span name)
 {
@@ -126,8 +133,7 @@ find_loops(const struct alias_table *table, const struct plan *plan, struct alia
 int
 alias_table_finish(struct alias_table *table, const struct plan *plan, struct str *error)
 {
-	if (table->count > 1)
-		qsort(table->all, table->count, sizeof(*table->all), compare);
+	alias_sort(table);
 	for (size_t i = 1; i < table->count; i++)
 		if (span_equal(str_span(&table->all[i - 1].name), str_span(&table->all[i].name))) {
 			str_cut(error, 0);
@@ -196,7 +202,8 @@ static int
 follow(struct expanding *x, const struct alias *a, struct span extension)
 {
 	x->path[x->depth++] = a;
-	for (size_t i = 0; i < a->count; i++) {
+	/* Users' files may lead to each other in more ways than there is time for. */
+	for (size_t i = 0; i < a->count && x->leaves <= PLAN_STEPS_MAX; i++) {
 		const struct alias_value *v = &a->values[i];
 		struct span text = str_span(&v->text);
 

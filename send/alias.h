@@ -21,6 +21,18 @@ void alias_table_free(struct alias_table *table);	/* NULL is allowed here and be
 int alias_table_load(struct alias_table *table, const char *path, struct str *error);
 /* After the last file: names that are there twice, and loops, are errors.  A name may lead to itself, which means that name. */
 int alias_table_finish(struct alias_table *table, const struct plan *plan, struct str *error);
+#define ALIAS_FORWARD_DROPS 16
+
+struct alias_drops {			/* what users may name in their files */
+	struct str all[ALIAS_FORWARD_DROPS];
+	size_t count;
+};
+
+/*
+ * After that: the files of a directory of root's, each called like a user whom it belongs to.  What is wrong in one is said in notes, a line each, and its user has none then; a name that has an
+ * alias keeps it.  0, or -1 with error: the directory itself cannot be used.
+ */
+int alias_table_forward(struct alias_table *table, const char *dir, const struct alias_drops *drops, struct str *notes, struct str *error);
 /* Calls see for each drop named, with its place.  0, or -1 if it said so. */
 int alias_table_drops(const struct alias_table *table, int (*see)(void *arg, const char *file, unsigned line, struct span drop), void *arg);
 

@@ -34,8 +34,8 @@ no_memory(struct reading *r)
 	return fail(r, "no memory", (struct span){ "", 0 });
 }
 
-static const char *
-keep_name(struct alias_table *table, const char *path)
+const char *
+alias_keep_file(struct alias_table *table, const char *path)
 {
 	char **files = realloc(table->files, (table->file_count + 1) * sizeof(char *));
 
@@ -61,7 +61,7 @@ include(struct reading *r, struct alias *a, struct span path)
 		return fail(r, "expected fewer files within files", (struct span){ "", 0 });
 	if (path.len == 0 || path.data[0] != '/' || memchr(path.data, '\0', path.len) != NULL)
 		return fail(r, "expected an absolute path after :include:", path);
-	if (str_add_span(&name, path) == 0 && (inner.file = keep_name(r->table, name.data)) != NULL)
+	if (str_add_span(&name, path) == 0 && (inner.file = alias_keep_file(r->table, name.data)) != NULL)
 		result = inputs_read(r->table->inputs, "aliases", inner.file, &text, r->error);
 	if (result < 0 && r->error->len > 0) {
 		struct str why = STR_INIT(8192);
@@ -268,7 +268,7 @@ next_line(struct span *rest, unsigned *line, unsigned *next, struct str *text)
 int
 alias_table_load(struct alias_table *table, const char *path, struct str *error)
 {
-	struct reading r = { .table = table, .file = keep_name(table, path), .error = error };
+	struct reading r = { .table = table, .file = alias_keep_file(table, path), .error = error };
 	struct str text = STR_INIT(ALIAS_FILE_MAX), line = STR_INIT(ALIAS_FILE_MAX);
 	unsigned next = 1;
 	struct span rest;

@@ -29,6 +29,8 @@ struct alias_table {
 	struct inputs *inputs;		/* or NULL */
 };
 
+const char *alias_keep_file(struct alias_table *table, const char *path);	/* the name, which lives as long as the table; NULL: no memory */
+void alias_sort(struct alias_table *table);
 /* By name without case; of a finished table. */
 struct alias *alias_find(const struct alias_table *table, struct span name);
 /* The alias that applies to a local name: its own, or that of the part before a plus; extension is then what follows the plus. */

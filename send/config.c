@@ -24,6 +24,9 @@ config_init(struct config *config)
 	config->postmaster_line = 0;
 	config->limits = (struct drop_rules){ NULL, 0 };
 	config->least_wait = config->retry.until;
+	config->forward = (struct str)STR_INIT(4096);
+	config->forward_drops.count = 0;
+	config->notes = (struct str)STR_INIT(65536);
 	inputs_init(&config->inputs);
 }
 
@@ -33,6 +36,10 @@ config_free(struct config *config)
 	plan_free(&config->plan);
 	drop_rules_free(&config->limits);
 	inputs_free(&config->inputs);
+	str_free(&config->forward);
+	str_free(&config->notes);
+	for (size_t i = 0; i < config->forward_drops.count; i++)
+		str_free(&config->forward_drops.all[i]);
 }
 
 static int
@@ -125,6 +132,31 @@ handle_aliases(void *arg, const struct conf_node *node, struct str *error)
 	return result;
 }
 
+/* forward /etc/deaddrop/forward local:folder */
+static int
+handle_forward(void *arg, const struct conf_node *node, struct str *error)
+{
+	struct config *config = arg;
+	struct alias_drops *drops = &config->forward_drops;
+	const char *path = conf_path(&node->words[1]);
+
+	if (config->forward.len > 0)
+		return conf_error(node, error, "forward is said twice");
+	if (path == NULL || path[0] != '/')
+		return conf_error(node, error, "expected a directory; one with blanks in its name must be quoted");
+	config->forward_line = node->line;
+	for (size_t n = 2; n < node->count; n++) {
+		struct span drop = { node->words[n].text, node->words[n].len }, name, rest;
+
+		if (!text_is_clean(drop, PLAN_DROP_LEN) || !plan_split(drop, &name, &rest))
+			return conf_error(node, error, "expected a drop such as local:folder, not %s", node->words[n].text);
+		drops->all[drops->count] = (struct str)STR_INIT(PLAN_DROP_LEN);
+		if (str_add_span(&drops->all[drops->count++], drop) < 0)
+			return conf_error(node, error, "no memory");
+	}
+	return str_add(&config->forward, path) < 0 ? conf_error(node, error, "no memory") : 0;
+}
+
 /* local mail.example.org: more names of this host */
 static int
 handle_local(void *arg, const struct conf_node *node, struct str *error)
@@ -198,6 +230,7 @@ static const struct conf_verb verbs[] = {
 	{ "bounce", 1, 7, false, handle_bounce },
 	{ "default", 1, PLAN_DROPS_MAX, false, handle_default },
 	{ "filter", 3, CONF_MANY, false, handle_filter },
+	{ "forward", 1, 1 + ALIAS_FORWARD_DROPS, false, handle_forward },
 	{ "limit", 3, 7, false, handle_limit },
 	{ "local", 1, 1000, false, handle_local },
 	{ "postmaster", 1, 1, false, handle_postmaster },
@@ -205,6 +238,22 @@ static const struct conf_verb verbs[] = {
 	{ "route", 3, CONF_MANY, false, handle_route },
 	{ .name = NULL },
 };
+
+static int
+read_forward(struct config *config, const char *file, struct str *error)
+{
+	struct str why = STR_INIT(8192);
+	int result = -1;
+
+	if (config->plan.aliases == NULL)
+		config->plan.aliases = alias_table_new(&config->inputs);
+	if (config->plan.aliases != NULL)
+		result = alias_table_forward(config->plan.aliases, config->forward.data, &config->forward_drops, &config->notes, &why);
+	if (result < 0)
+		str_printf(error, "%s:%u: %s", file, config->forward_line, why.len > 0 ? why.data : "no memory");
+	str_free(&why);
+	return result;
+}
 
 static int
 read_file(struct config *config, const char *file, struct str *error)
@@ -227,7 +276,7 @@ read_file(struct config *config, const char *file, struct str *error)
 	}
 	if (result == 0 && config->plan.aliases != NULL)
 		result = alias_table_finish(config->plan.aliases, &config->plan, error);
-	return result;
+	return result == 0 && config->forward.len > 0 ? read_forward(config, file, error) : result;
 }
 
 /* The host's names. */
@@ -296,6 +345,9 @@ config_drops(const struct config *config, int (*see)(void *arg, const char *file
 		return -1;
 	for (size_t i = 0; i < config->limits.count; i++)
 		if (see(arg, NULL, 0, str_span(&config->limits.all[i].name)) < 0)
+			return -1;
+	for (size_t i = 0; i < config->forward_drops.count; i++)
+		if (see(arg, NULL, config->forward_line, str_span(&config->forward_drops.all[i])) < 0)
 			return -1;
 	return route_list_drops(plan->routes, see, arg) < 0 ? -1 : alias_table_drops(plan->aliases, see, arg);
 }

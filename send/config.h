@@ -3,6 +3,7 @@
 #ifndef DEADDROP_CONFIG_H
 #define DEADDROP_CONFIG_H
 
+#include "alias.h"
 #include "bounce.h"
 #include "drop.h"
 #include "inputs.h"
@@ -17,6 +18,10 @@ struct config {
 	uint64_t least_wait;		/* after which some message may have another drop, or none, or its sender is told */
 	bool has_retry;
 	unsigned postmaster_line;
+	struct str forward;		/* the directory of users' files, or empty */
+	struct alias_drops forward_drops;
+	unsigned forward_line;
+	struct str notes;		/* what is wrong and was passed over, a line each */
 	struct inputs inputs;		/* what it was read from */
 };
 

@@ -252,6 +252,16 @@ allow_spool(struct send *s, struct stage *stage, struct str *error)
 	return allow_status(s, stage, by_hand && !stage_once(stage));
 }
 
+/* What users got wrong in their files is told, and no more. */
+static void
+log_notes(const struct send *s, struct stage *stage)
+{
+	struct span rest = str_span(&s->config.notes), line;
+
+	while (span_word(&rest, '\n', &line))
+		log_event(stage_log(stage), "warning", "%.*s", (int)line.len, line.data);
+}
+
 int
 settings_prepare(void *self, struct stage *stage, struct str *error)
 {
@@ -259,6 +269,7 @@ settings_prepare(void *self, struct stage *stage, struct str *error)
 
 	if (config_load(&s->config, stage_config(stage), error) < 0)
 		return EX_CONFIG;
+	log_notes(s, stage);
 	if (s->explain.wanted) {
 		int status = explain_run(&s->explain, &s->config.plan, error);
 

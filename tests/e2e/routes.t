@@ -35,6 +35,10 @@ wrong 'route uid no-such-user to test:a' 'a user or a uid'
 wrong 'route client 1.2.3.4.5 to test:a' 'an address or a network'
 wrong 'route all to other:a' 'no --out other.ctrl'
 wrong 'bounce limit many' 'expected limit'
+wrong 'forward relative' 'expected a directory'
+wrong 'forward /nonexistent/forward' 'No such file'
+mkdir "$scratch/forward"; wrong "forward $scratch/forward other:a" 'no --out other.ctrl'
+chmod 0777 "$kept"; wrong "forward $kept" 'nobody else may write'; chmod 0755 "$kept"
 wrong 'aliases /nonexistent/aliases' 'No such file'
 bad_alias() {		# bad_alias TEXT PATTERN
 	printf 'ok: frank\n%s\n' "$1" > "$scratch/aliases"
@@ -122,6 +126,52 @@ printf 'From: Charlie <root@x>\nTo: frank\nSubject: =?iso-8859-1?q?[cron]_h=E4ll
 said=$(explain frank@example.org < "$scratch/m"); diag "$said"
 like "$said" '- From: Charlie <root@x>' "--explain shows a field before"
 like "$said" '\+ From: Charlie <frank\+server@example.org>' "and after a filter"
+
+# Fields as patterns see them, and both sides of a size
+printf '%s\n' 'route header x-long /^one two three$/ to test:folded' 'route size under 10 to test:small' 'route all to test:inbox' > "$conf.d19"
+explain_d19() { "$bin/deaddrop-send" --explain --config "$conf.d19" joe; }
+like "$(printf 'X-Long: one\n two\n three\n\nbody of some bytes\n' | explain_d19)" 'to test:folded' "a folded field is one line to a pattern"
+like "$(printf 'X-Long: one\r\n two\r\n three\r\n\r\nbody of some bytes\r\n' | explain_d19)" 'to test:folded' "whatever its lines ended in"
+like "$(printf 'A: b\n\n' | explain_d19)" 'to test:small' "size under"
+like "$(printf 'Subject: a\n\nbody of some bytes\n' | explain_d19)" 'to test:inbox' "and not over it"
+
+# Users' own files: addresses, names, and the drops that they may name
+forward=$scratch/forward
+user=$(id -un); other=$(getent passwd | cut -d: -f1 | grep -vx -e "$user" -e frank | grep -x '[a-z]*' | head -n 1)
+printf '%s\n' 'aliases '"$scratch/aliases.own" "forward $forward test:folder test:archive" 'route all to test:inbox' > "$conf.own"
+echo "boss: $user" > "$scratch/aliases.own"
+explain_own() { "$bin/deaddrop-send" --explain --config "$conf.own" "$1" < /dev/null 2>&1; }
+printf '%s\n' '# mine' 'anna@example.org' "\\$user" 'test:folder/lists/a' 'test:archive' > "$forward/$user"
+said=$(explain_own "$user+x@localhost"); diag "$said"
+like "$said" "forward/$user:2: alias anna@example.org" "a user's file is named with its line"
+is "$(echo "$said" | grep -c '^  to ')" 4 "an address, the user's own name, a folder and a drop"
+like "$(explain_own boss)" 'as anna@example.org' "an alias leads to it"
+own_wrong() {		# own_wrong TEXT PATTERN: the file is told of, and mail goes as if it were not there
+	printf '%s\n' "$1" > "$forward/$user"
+	like "$(explain_own "$user")" "warning \"$forward/$user.*$2" "not allowed there: $1"
+	like "$(explain_own "$user")" 'to test:inbox$' "mail goes as without it"
+}
+own_wrong '|/bin/sh' 'expected an address'
+own_wrong '/etc/passwd' 'expected an address'
+own_wrong ':include:/etc/shadow' 'expected an address'
+own_wrong 'test:other' 'expected an address'
+own_wrong 'test:folder/../x' 'expected an address'
+own_wrong 'test:folder/' 'expected an address'
+own_wrong '# nothing' 'expected an address'
+own_wrong "$(head -c 5000 /dev/zero | tr '\0' a)" 'at most 4096 bytes'
+echo anna > "$forward/$user"; chmod g+w "$forward/$user"; like "$(explain_own "$user")" 'nobody else may write' "nor may others write to it"
+rm "$forward/$user"; ln -s /etc/shadow "$forward/$user"; like "$(explain_own "$user")" 'warning.*forward.*passed over' "nor is it a link"; is "$(explain_own "$user" | grep -c '\$\|:0:')" 0 "of which nothing is told"
+rm "$forward/$user"; mkfifo "$forward/$user"; like "$(explain_own "$user")" 'a plain file' "nor a pipe"; rm "$forward/$user"
+if [ "$(id -u)" = 0 ] && [ -n "$other" ]; then
+	echo anna > "$forward/$user"; chown "$other" "$forward/$user"
+	like "$(explain_own "$user")" "user's own" "nor another's"
+	rm "$forward/$user"; echo "$user" > "$forward/$other"; chown "$other" "$forward/$other"; echo "$other" > "$forward/$user"
+	like "$(explain_own "$other")" "to test:inbox as $user|to test:inbox$" "two that lead to each other end"
+	echo "$user: own" >> "$scratch/aliases.own"
+	like "$(explain_own "$user")" 'to test:inbox as own' "an alias of the administrator's goes first"
+	rm "$forward/$other"
+fi
+rm -f "$forward/$user"; echo anna > "$forward/no-such-user"; like "$(explain_own joe)" 'no user has that name' "a file of nobody is told of"; rm "$forward/no-such-user"
 
 # Through the chain
 drop_start
