@@ -18,17 +18,18 @@ struct keys {
 	size_t bucket_count;		/* a power of two */
 	size_t count;
 	uint64_t hold;
-	uint64_t seed[2];		/* clients choose keys: they must not be able to choose buckets */
+	uint64_t seed[5];		/* clients choose keys: they must not be able to choose buckets */
 	/* two lines, so that a client that asks for random keys drives out no stored ones */
 	struct line stored, refused;
 };
 
 static size_t bucket(const struct keys *keys, struct keys_key key)
 {
-	uint64_t hash = (key.high ^ keys->seed[0]) * (keys->seed[1] | 1);
+	/* A sum of 32-bit words, each times a secret of its own: for any two keys the upper half is the same for one choice of secrets in 2^32. */
+	uint64_t hash = keys->seed[4];
 
-	hash ^= hash >> 32;
-	hash = (hash ^ key.low) * (keys->seed[0] | 1);
+	hash += keys->seed[0] * (key.high >> 32) + keys->seed[1] * (key.high & UINT32_MAX);
+	hash += keys->seed[2] * (key.low >> 32) + keys->seed[3] * (key.low & UINT32_MAX);
 	return (size_t)(hash >> 32) & (keys->bucket_count - 1);
 }
 

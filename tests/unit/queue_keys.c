@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <time.h>
+
 #include <cmocka.h>
 
 #include "../../queue/keys.h"
@@ -107,6 +109,30 @@ static void oldest_go_first(void **state)
 	keys_free(keys);
 }
 
+static clock_t time_of(unsigned shift)
+{
+	struct keys *keys = keys_new(200000, 50);
+	clock_t begun = clock();
+
+	for (uint64_t i = 1; i <= 30000; i++) {
+		struct keys_key chosen = { shift >= 64 ? i << (shift - 64) : 0, shift >= 64 ? 0 : i << shift };
+
+		assert_int_equal(keys_refuse(keys, chosen, 1, i), 0);
+	}
+	keys_free(keys);
+	return clock() - begun;
+}
+
+/* Clients choose the keys: whatever bits they differ in, they do not all end in one bucket. */
+static void chosen_keys_spread(void **state)
+{
+	const clock_t plain = time_of(0);
+
+	(void)state;
+	for (unsigned shift = 16; shift <= 112; shift += 16)
+		assert_true(time_of(shift) < 20 * plain + CLOCKS_PER_SEC / 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +140,7 @@ int main(void)
 		cmocka_unit_test(goes_through_its_states),
 		cmocka_unit_test(pending_ones_never_go),
 		cmocka_unit_test(oldest_go_first),
+		cmocka_unit_test(chosen_keys_spread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
