@@ -9,6 +9,7 @@
 
 #define LOOK_EVERY (CLOCK_SECOND / 20)
 #define DEBTS_ROOM 4U
+#define WAITING_MAX 4096U	/* complete messages and questions of one peer, beyond which it gets no answer but a later one */
 
 struct waiter {				/* for a pending key */
 	struct waiter *next;
@@ -100,9 +101,10 @@ void answer_known(struct peer *peer, struct keys_entry *entry, bool question)
 		say_stored(peer, entry->key, entry->id, NULL);
 		return;
 	}
-	waiter = calloc(1, sizeof *waiter);
+	/* while the disk is busy nothing else stops who asks without end */
+	waiter = peer->pending < WAITING_MAX ? calloc(1, sizeof *waiter) : NULL;
 	if (!waiter) {
-		(void)answer_say(peer, 'Z', entry->key, "out of memory");
+		(void)answer_say(peer, 'Z', entry->key, peer->pending < WAITING_MAX ? "out of memory" : "too much at once");
 		return;
 	}
 	*waiter = (struct waiter){ entry->waiters, peer, question };

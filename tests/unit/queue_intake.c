@@ -526,6 +526,39 @@ static void more_than_memory(void **state)
 	assert_true(stored > 0);
 }
 
+/* Who asks without end for a message that is on its way to the disk does not fill the memory with it. */
+static void questions_without_end(void **state)
+{
+	enum { QUESTIONS = 4500 };
+	struct str frames = STR_INIT(1 << 20);
+	struct client *c;
+	unsigned known = 0, later = 0;
+
+	(void)state;
+	run_start(&run, NULL);
+	c = client_new(&run, "in.ctrl");
+	put_message(&frames, KEY_A, "x\n");
+	for (unsigned i = 0; i < QUESTIONS; i++)
+		put(&frames, 'Q', KEY_A);
+	/* so that all of it is read at once, and the commit comes behind it */
+	kill(run.pid, SIGSTOP);
+	client_send(c, &frames);
+	kill(run.pid, SIGCONT);
+	while (known + later < QUESTIONS + 1) {
+		char *text = client_read(c, WAIT_MS);
+
+		assert_non_null(text);
+		known += text[0] == 'K';
+		later += text[0] == 'Z';
+	}
+	assert_true(known > 0);
+	assert_true(later > 0);
+	client_free(c);
+	assert_int_equal(run_stop(&run, SIGTERM), 0);
+	see_journal(&run, &seen);
+	assert_int_equal(seen.keys[0xaa], 1);
+}
+
 static void attributes_need_trust(void **state)
 {
 	struct str frames = STR_INIT(10000);
@@ -858,7 +891,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(many_pipelined_messages), TEST(one_key_is_one_message), TEST(questions), TEST(cut_at_each_byte), TEST(gone_before_its_answer),
 		TEST(half_closed_client_is_answered), TEST(limits_and_bad_envelopes), TEST(full_file_system), TEST(writes_that_fail),
-		TEST(large_messages), TEST(middling_messages), TEST(more_than_memory), TEST(attributes_need_trust), TEST(recipient_attributes_count_once), TEST(rule_breakers_are_dropped),
+		TEST(large_messages), TEST(middling_messages), TEST(more_than_memory), TEST(questions_without_end),
+		TEST(attributes_need_trust), TEST(recipient_attributes_count_once), TEST(rule_breakers_are_dropped),
 		TEST(term_finishes_what_is_complete), TEST(only_one_queue), TEST(once), TEST(killed_again_and_again), TEST(announcements), TEST(leftovers_at_the_start),
 	};
 
