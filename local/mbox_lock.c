@@ -86,6 +86,14 @@ static bool is_still(int directory, const char *name, int fd)
 	return !fstat(fd, &held) && !fstatat(directory, name, &there, AT_SYMLINK_NOFOLLOW) && there.st_dev == held.st_dev && there.st_ino == held.st_ino;
 }
 
+/* Where anybody may put files a note could be made up, and mail be cut off by it: only what we wrote ourselves is believed. */
+static bool is_own(int fd)
+{
+	struct stat info;
+
+	return !fstat(fd, &info) && S_ISREG(info.st_mode) && info.st_uid == geteuid();
+}
+
 static bool is_old(int directory, const char *name)
 {
 	struct stat info;
@@ -103,7 +111,7 @@ static int take_over(struct mbox_lock *lock, const char *name)
 		return errno == ENOENT ? 2 : is_old(lock->directory, name) && !unlinkat(lock->directory, name, 0) ? 2 : 0;
 	/* Between the lock and the second look nobody of ours can have changed anything. */
 	if (mbox_lock_file(fd) == 1 && is_still(lock->directory, name, fd)) {
-		if (read_note(fd, &lock->length)) {
+		if (is_own(fd) && read_note(fd, &lock->length)) {
 			lock->dot = fd;
 			lock->recovered = true;
 			return 1;
