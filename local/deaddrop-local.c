@@ -166,19 +166,6 @@ static int allow_root(struct sandbox *box, const struct drop *drop, struct str *
 	return -1;
 }
 
-/* Passes status on; what is wrong with a drop is said with the line where it stands. */
-static int at_line(const struct local *local, const struct drop *drop, int status, struct str *error)
-{
-	char *what = status && drop->line ? strdup(error->data) : NULL;
-
-	if (what) {
-		str_cut(error, 0);
-		(void)str_printf(error, "%s:%u: %s", local->drops.source, drop->line, what);
-	}
-	free(what);
-	return status;
-}
-
 static int prepare_drop(const struct drop *drop, struct stage *stage, struct str *error)
 {
 	struct jail *jail = stage_jail(stage);
@@ -198,7 +185,7 @@ static int prepare_drops(struct local *local, struct stage *stage, struct str *e
 	int status = 0;
 
 	for (const struct drop *drop = local->drops.first; drop && !status; drop = drop->next)
-		status = at_line(local, drop, prepare_drop(drop, stage, error), error);
+		status = drop_at_line(&local->drops, drop, prepare_drop(drop, stage, error), error);
 	return status;
 }
 
@@ -233,7 +220,7 @@ static int list_drops(struct local *local, struct stage *stage, struct keeper_li
 		else if (!result && drop->as_recipient)
 			result = recipient_list(drop, list, &local->context, error);
 		if (result < 0)
-			return at_line(local, drop, EX_CONFIG, error);
+			return drop_at_line(&local->drops, drop, EX_CONFIG, error);
 	}
 	return 0;
 }
@@ -285,22 +272,21 @@ static int prepare(void *self, struct stage *stage, struct str *error)
 
 static int check_drop(struct drop *drop, struct stage *stage, struct str *error)
 {
-	if (set_program_user(stage_jail(stage), drop, error) < 0)
-		return EX_CONFIG;
 	if (drop->as_recipient && geteuid() != 0)
 		return str_printf(error, "drop %s: as recipient needs root", drop->name), EX_CONFIG;
-	if ((drop->inside || drop->kind == &pipe_kind) && drop->kind->check && drop->kind->check(drop, error) < 0)
+	if (set_program_user(stage_jail(stage), drop, error) < 0 ||
+	    ((drop->inside || drop->kind == &pipe_kind) && drop->kind->check && drop->kind->check(drop, error) < 0))
 		return EX_CONFIG;
 	return 0;
 }
 
 static int check(void *self, struct stage *stage, struct str *error)
 {
-	struct local *local = self;
+	const struct drop_table *drops = &((struct local *)self)->drops;
 	int status = 0;
 
-	for (struct drop *drop = local->drops.first; drop && !status; drop = drop->next)
-		status = at_line(local, drop, check_drop(drop, stage, error), error);
+	for (struct drop *drop = drops->first; drop && !status; drop = drop->next)
+		status = drop_at_line(drops, drop, check_drop(drop, stage, error), error);
 	return status;
 }
 

@@ -272,6 +272,18 @@ int drop_read(struct drop_table *table, const char *file, struct str *error)
 	return result;
 }
 
+int drop_at_line(const struct drop_table *table, const struct drop *drop, int status, struct str *error)
+{
+	char *what = status && drop->line ? strdup(error->data) : NULL;
+
+	if (what) {
+		str_cut(error, 0);
+		(void)str_printf(error, "%s:%u: %s", table->source, drop->line, what);
+	}
+	free(what);
+	return status;
+}
+
 static struct drop *add(struct drop_table *table, struct drop *drop, struct str *error)
 {
 	const char *wrong = drop ? place(drop, table->chroot, true) : strerror(ENOMEM);

@@ -109,6 +109,8 @@ const struct drop_kind *drop_kind_named(const char *name);	/* or NULL */
 /* The kind that a drop's jobs are handed to: its own, or that of deliveries as the recipient. */
 const struct drop_kind *drop_runner(const struct drop *drop);
 
+/* Passes status on; where it is not 0 the error gets the line before it where the drop stands. */
+int drop_at_line(const struct drop_table *table, const struct drop *drop, int status, struct str *error);
 /* Reads local.conf.  0, or -1 with error ("file:line: …"). */
 int drop_read(struct drop_table *table, const char *file, struct str *error);
 /* Adds one without a configuration; a relative path is below the chroot.  NULL with error. */
