@@ -55,6 +55,23 @@ wait_for 10 waits 4
 mailq remove --recipient "bert@$(cat /etc/mailname 2>/dev/null || hostname)" < /dev/null 2> "$scratch/err"; is $? 77 "several: it asks first, and does nothing without an answer"
 like "$(cat "$scratch/err")" 'remove 3 messages' "naming how many"
 waits 4; ok $? "nothing was removed"
+ask() {		# ask ANSWER: a person at a terminal
+	python3 -c 'import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0: os.execv(sys.argv[2], sys.argv[2:])
+said = b""
+while b"[y/N]" not in said: said += os.read(fd, 1000)
+os.write(fd, sys.argv[1].encode() + b"\n")
+try:
+    while os.read(fd, 1000): pass
+except OSError: pass
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$1" "$bin/deaddrop-mailq" --admin "$chain/admin.ctrl" hold --all
+}
+ask n; is $? 77 "at a terminal it asks: no"
+is "$(state | sort -u)" 'later test:old' "nothing is held"
+ask y; is $? 0 "yes"
+is "$(state | sort -u)" 'held test:old' "all are held"
+mailq release --all --yes > /dev/null; wait_for 10 state_is "$(printf 'later test:old\n%.0s' 1 2 3 4)"
 mailq remove --sender s1@localhost > /dev/null; is $? 0 "remove by sender"
 waits 3; ok $? "one is gone"
 mailq hold --drop test:old --yes > /dev/null; is $? 0 "hold by drop"
