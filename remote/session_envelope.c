@@ -5,7 +5,13 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "envelope.h"
 #include "xtext.h"
+
+#define NOTIFY_MAX 32U			/* bytes; more is nothing that a server knows */
+
+/* pipelined: a message whose commands do not fit would break each connection */
+_Static_assert((DELIVER_RECIPIENTS_MAX + 5) * (ENVELOPE_ADDRESS_MAX + ENVELOPE_VALUE_MAX + NOTIFY_MAX + 40) < SESSION_ROOM, "the commands for a mail fit the transport's buffer");
 
 static int put_upper(struct str *out, struct span text)
 {
@@ -82,7 +88,8 @@ static int put_dsn_of_rcpt(struct session *session, size_t n, struct str *out)
 	bool utf8 = session->offer.flags & OFFER_SMTPUTF8;
 	struct span value;
 
-	if (deliver_job_recipient_attribute(job, n, "notify", &value) && is_argument(value) && (str_add(out, " NOTIFY=") < 0 || put_upper(out, value) < 0))
+	if (deliver_job_recipient_attribute(job, n, "notify", &value) && is_argument(value) && value.len <= NOTIFY_MAX &&
+	    (str_add(out, " NOTIFY=") < 0 || put_upper(out, value) < 0))
 		return -1;
 	if (deliver_job_recipient_attribute(job, n, "orcpt", &value) && is_argument(value) && (utf8 || mail_is_ascii(value)) &&
 	    (str_add(out, " ORCPT=") < 0 || str_add_span(out, value) < 0))

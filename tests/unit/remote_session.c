@@ -12,6 +12,7 @@
 
 #include "../../remote/session.h"
 #include "base64.h"
+#include "envelope.h"
 
 #define RCPTS_MAX 5
 
@@ -25,6 +26,7 @@ struct script {				/* NULL: the usual answer */
 	struct session_settings settings;
 	const char *rcpts[RCPTS_MAX];
 	const char *sender, *attributes, *body;
+	bool largest;			/* as many recipients as a job has, with addresses and attributes of as many bytes as an envelope allows */
 };
 
 struct world {
@@ -36,7 +38,7 @@ struct world {
 	size_t sent_bytes, chunk_left;
 	bool in_data, last_chunk, securing, identifying, ready, over, got_mail_back;
 	enum session_end end;
-	size_t rcpt, accepted, messages, sends;
+	size_t rcpt, accepted, messages, sends, written;	/* written: since the transport had its turn */
 	unsigned seed;
 };
 
@@ -156,6 +158,9 @@ static int do_write(void *arg, const void *data, size_t len)
 {
 	struct world *w = arg;
 
+	w->written += len;
+	if (w->written > SESSION_ROOM)
+		return -1;
 	for (size_t i = 0; i < len; i++)
 		server_takes(w, ((const char *)data)[i]);
 	return 0;
@@ -163,8 +168,9 @@ static int do_write(void *arg, const void *data, size_t len)
 
 static size_t do_room(void *arg)
 {
-	(void)arg;
-	return SESSION_ROOM;
+	struct world *w = arg;
+
+	return SESSION_ROOM - w->written;
 }
 
 static int do_secure(void *arg, struct str *error)
@@ -222,6 +228,22 @@ static const struct session_ops ops = {
 
 /* ---- a run ---- */
 
+static void add_largest(struct deliver_job *job)
+{
+	char text[ENVELOPE_ADDRESS_MAX + 1], attribute[ENVELOPE_VALUE_MAX + 1];
+
+	memset(text, 'x', sizeof text);
+	memcpy(text + sizeof text - 11, "@x.example", 11);
+	memset(attribute, 'y', sizeof attribute);
+	attribute[ENVELOPE_VALUE_MAX] = '\0';
+	while (job->count < DELIVER_RECIPIENTS_MAX) {
+		size_t n = job->count;
+
+		assert_int_equal(deliver_job_add_recipient(job, span_of(text)), 0);
+		assert_int_equal(str_printf(&job->recipient_attributes, "%zu notify=%s%c%zu orcpt=%s%c", n, attribute, 0, n, attribute, 0), 0);
+	}
+}
+
 static struct deliver_job *make_job(const struct script *s)
 {
 	struct deliver_job *job = deliver_job_new();
@@ -231,6 +253,8 @@ static struct deliver_job *make_job(const struct script *s)
 	assert_int_equal(str_add(&job->head, or_else(s->body, "Subject: x\n\nhello\n")), 0);
 	for (size_t i = 0; i < RCPTS_MAX && s->rcpts[i]; i++)
 		assert_int_equal(deliver_job_add_recipient(job, span_of(s->rcpts[i])), 0);
+	if (s->largest)
+		add_largest(job);
 	if (!job->count)
 		assert_int_equal(deliver_job_add_recipient(job, span_of("c@d.example")), 0);
 	for (; attribute && *attribute; attribute += strlen(attribute) + 1)
@@ -308,6 +332,7 @@ static void run(struct world *w)
 		size_t have = w->to_client.len, n, used;
 		char piece[4096];
 
+		w->written = 0;
 		if (step_aside(w))
 			continue;
 		if (w->script->cut && have > w->script->cut)
@@ -321,6 +346,7 @@ static void run(struct world *w)
 		used = session_input(w->session, (struct span){ piece, n });
 		assert_true(used <= n);
 		given += used;
+		w->written = 0;
 		session_pump(w->session);
 	}
 	assert_true(w->over && session_is_over(w->session));
@@ -380,6 +406,21 @@ static void parameters(void **state)
 	check(&(struct script){ .ehlo = "250-x\r\n250 SIZE 20\r\n" }, "X", NULL, "5.3.4");
 	check(&(struct script){ .ehlo = PLAIN_EHLO, .body = "A: b\n\n\xe4\n", .settings = { .refuse_eight_bit = true } }, "X", NULL, "5.6.3");
 	check(&(struct script){ .rcpts = { "a b", "a@[1.2.3.4]", "x>\"@y" } }, "XKX", NULL, "5.1.3");
+}
+
+/* A client that fills each attribute must not break the connection at each try. */
+static void largest(void **state)
+{
+	const struct script script = { .largest = true };
+	struct world w;
+
+	(void)state;
+	set_up(&w, &script, 1);
+	run(&w);
+	assert_int_equal(w.end, SESSION_QUIT);
+	for (size_t n = 0; n < w.job->count; n++)
+		assert_int_equal(verdict(&w, n), 'K');
+	tear_down(&w);
 }
 
 static void refusals(void **state)
@@ -642,7 +683,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(useless_connections), cmocka_unit_test(patience), cmocka_unit_test(unbound), cmocka_unit_test(ourselves),
-		cmocka_unit_test(good), cmocka_unit_test(parameters), cmocka_unit_test(refusals), cmocka_unit_test(about_us), cmocka_unit_test(lmtp),
+		cmocka_unit_test(good), cmocka_unit_test(parameters), cmocka_unit_test(largest), cmocka_unit_test(refusals), cmocka_unit_test(about_us), cmocka_unit_test(lmtp),
 		cmocka_unit_test(chunks), cmocka_unit_test(login), cmocka_unit_test(cut_everywhere), cmocka_unit_test(hollow_body_is_not_seen),
 	};
 
