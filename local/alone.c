@@ -42,7 +42,7 @@ static bool turn(void *arg)
 	bool more;
 
 	batch_run(alone->batch);
-	more = works_run(alone->host.works);
+	more = works_run(alone->host.works) || batch_waits(alone->batch);
 	if (!deliver_pending(alone->deliver))
 		loop_stop(alone->host.loop);
 	return more;

@@ -164,3 +164,8 @@ void batch_run(struct batch *batch)
 		kind->deliver(kind_state(batch, kind), jobs, count);
 	}
 }
+
+bool batch_waits(const struct batch *batch)
+{
+	return batch->waiting != NULL;
+}

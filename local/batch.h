@@ -24,5 +24,7 @@ void batch_free(struct batch *batch);
 void batch_take(struct batch *batch, struct deliver_job *job);
 /* Hands all that waits to its kinds. */
 void batch_run(struct batch *batch);
+/* Something waits: a job that had joined another may want a part of its own when that is done. */
+bool batch_waits(const struct batch *batch);
 
 #endif

@@ -302,7 +302,7 @@ static bool turn(void *arg)
 	bool more;
 
 	batch_run(local->batch);
-	more = works_run(local->works);
+	more = works_run(local->works) || batch_waits(local->batch);
 	deliver_flush(local->deliver);
 	leave_when_done(local);
 	return more;

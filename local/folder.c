@@ -244,16 +244,14 @@ enum folder_result folder_get(struct folder_cache *cache, const struct drop *dro
 	return result;
 }
 
-void folder_sync(struct folder_cache *cache)
+size_t folder_dirty(struct folder_cache *cache, struct folder *folders[static FOLDER_CACHE_MAX])
 {
-	for (size_t i = 0; i < FOLDER_CACHE_MAX; i++) {
-		struct folder *folder = &cache->folders[i];
+	size_t count = 0;
 
-		if (!folder->dirty)
-			continue;
-		folder->sync_error = fsync(folder->new) < 0 ? errno : 0;
-		folder->dirty = false;
-	}
+	for (size_t i = 0; i < FOLDER_CACHE_MAX; i++)
+		if (cache->folders[i].dirty)
+			folders[count++] = &cache->folders[i];
+	return count;
 }
 
 void folder_release(struct folder_cache *cache)
@@ -261,7 +259,8 @@ void folder_release(struct folder_cache *cache)
 	for (size_t i = 0; i < FOLDER_CACHE_MAX; i++) {
 		struct folder *folder = &cache->folders[i];
 
-		folder->in_use = folder->seen = folder->dirty = false;
+		folder->in_use = folder->dirty;
+		folder->seen = false;
 		folder->sync_error = 0;
 	}
 }

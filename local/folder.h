@@ -19,7 +19,7 @@ struct folder {
 	bool give_group;		/* files have to be given the drop's group: it is not inherited */
 	bool in_use;			/* by the batch in hand */
 	bool seen;			/* found to be still where it was, in this batch */
-	bool dirty;			/* something was put into new */
+	bool dirty;			/* something was put into new that is not synced: it stays in use */
 	int sync_error;			/* of the sync of new, 0 or an errno */
 	uint64_t used;			/* when, in the cache's own count */
 };
@@ -37,8 +37,9 @@ void folder_cache_free(struct folder_cache *cache);
 enum folder_result folder_get(struct folder_cache *cache, const struct drop *drop, struct span target, struct folder **folder, struct outcome *why);
 /* It is not what it was (its directories are gone): the next folder_get opens it anew. */
 void folder_forget(struct folder *folder);
-/* Syncs new of those that are dirty (sync_error says how it went), and ends the batch: none is in use. */
-void folder_sync(struct folder_cache *cache);
+/* Those that are dirty.  Who has synced new of them sets sync_error, and dirty to false. */
+size_t folder_dirty(struct folder_cache *cache, struct folder *folders[static FOLDER_CACHE_MAX]);
+/* Ends the batch: none but the dirty ones is in use. */
 void folder_release(struct folder_cache *cache);
 /* Between batches: closes those that were not used since the last call, so that nobody is kept from unmounting them.  True: some are left. */
 bool folder_sweep(struct folder_cache *cache);

@@ -158,6 +158,7 @@ static void *maildir_open(const struct drop_host *host)
 		return NULL;
 	m->host = host;
 	m->sweep.step = sweep;
+	m->named.work.step = maildir_settle;
 	m->name = (struct str)STR_INIT(1024);
 	m->trace = (struct str)STR_INIT(TRACE_MAX);
 	m->folders = folder_cache_new();

@@ -27,6 +27,16 @@ struct maildir_large {				/* a message that is written in steps */
 	struct maildir_draft draft;
 };
 
+/* Those whose names stand in new while the sync of new is still to come: the next batch's sync brings them along, and where none follows it is made in the
+ * turn after. */
+struct maildir_named {
+	struct work work;
+	bool working;			/* it is in the list of works */
+	bool fresh;			/* named in this turn */
+	size_t count;
+	struct maildir_draft drafts[MAILDIR_DRAFTS_MAX];
+};
+
 struct maildir {
 	struct work sweep;
 	bool sweeping;			/* it is in the list of works */
@@ -37,10 +47,12 @@ struct maildir {
 	struct maildir_large *larges;
 	size_t count;
 	struct maildir_draft drafts[MAILDIR_DRAFTS_MAX];
+	struct maildir_named named;
 };
 
-/* Writes them, makes them durable and gives them their names (maildir_write.c). */
+/* Writes them, makes them durable and gives them their names (maildir_write.c); named.work does the rest. */
 void maildir_write(struct maildir *m, struct deliver_job **jobs, size_t count);
+enum work_next maildir_settle(struct work *work);	/* named.work's step */
 /* The folder of the draft's job, in use from here on: where the batch in hand fills the cache of folders it is finished first.  0, or
  * -1 with the job's result set. */
 int maildir_open_folder(struct maildir *m, struct maildir_draft *draft);

@@ -129,15 +129,24 @@ static void publish(struct maildir *m, struct maildir_draft *draft)
 	}
 }
 
+/* The directories of the batch before, and with them the files of this one: the file system makes one commit of what is waited for at the same time. */
 static void sync_files(struct maildir *m)
 {
-	int fds[MAILDIR_DRAFTS_MAX], errors[MAILDIR_DRAFTS_MAX];
+	int fds[FOLDER_CACHE_MAX + MAILDIR_DRAFTS_MAX], errors[FOLDER_CACHE_MAX + MAILDIR_DRAFTS_MAX];
+	struct folder *dirty[FOLDER_CACHE_MAX];
+	size_t folders = folder_dirty(m->folders, dirty), files = m->host->sync_fs ? 0 : m->count;
 
-	for (size_t i = 0; i < m->count; i++)
-		fds[i] = m->drafts[i].fd;
-	syncer_run(m->host->syncer, fds, errors, m->count);
-	for (size_t i = 0; i < m->count; i++)
-		m->drafts[i].sync_error = errors[i];
+	for (size_t i = 0; i < folders; i++)
+		fds[i] = dirty[i]->new;
+	for (size_t i = 0; i < files; i++)
+		fds[folders + i] = m->drafts[i].fd;
+	syncer_run(m->host->syncer, fds, errors, folders + files);
+	for (size_t i = 0; i < folders; i++) {
+		dirty[i]->sync_error = errors[i];
+		dirty[i]->dirty = false;
+	}
+	for (size_t i = 0; i < files; i++)
+		m->drafts[i].sync_error = errors[folders + i];
 }
 
 /* One call for each file system. */
@@ -159,29 +168,63 @@ static void sync_file_systems(struct maildir *m)
 	}
 }
 
-/* One that is in new but whose directory is not synced stays: the next attempt finds it. */
+/* The directories of those that have their names were synced.  One that is in new but whose directory is not durable stays: the next attempt finds it. */
+static void settle_named(struct maildir *m)
+{
+	for (size_t i = 0; i < m->named.count; i++) {
+		struct maildir_draft *draft = &m->named.drafts[i];
+
+		if (draft->folder->sync_error) {
+			trouble(draft->job, draft->folder->sync_error, "new");
+			draft->job->result.clarity = OUTCOME_UNCLEAR;
+		}
+		m->host->done(m->host->arg, draft->job);
+	}
+	m->named.count = 0;
+}
+
+static void settle(struct maildir *m)
+{
+	sync_files(m);
+	settle_named(m);
+	folder_release(m->folders);
+}
+
+enum work_next maildir_settle(struct work *work)
+{
+	struct maildir *m = (struct maildir *)(void *)((char *)work - offsetof(struct maildir, named.work));
+
+	/* what has come meanwhile is written first */
+	if (m->named.fresh) {
+		m->named.fresh = false;
+		return WORK_AGAIN;
+	}
+	settle(m);
+	m->named.working = false;
+	return WORK_OVER;
+}
+
 static void commit(struct maildir *m)
 {
 	/* before any of them gets its name: a name stands for bytes that are durable */
 	if (m->host->sync_fs)
 		sync_file_systems(m);
-	else
-		sync_files(m);
-	for (size_t i = 0; i < m->count; i++)
-		publish(m, &m->drafts[i]);
-	folder_sync(m->folders);
+	sync_files(m);
+	settle_named(m);
 	for (size_t i = 0; i < m->count; i++) {
-		struct maildir_draft *draft = &m->drafts[i];
-
-		if (!draft->there || !draft->folder->sync_error)
-			continue;
-		trouble(draft->job, draft->folder->sync_error, "new");
-		draft->job->result.clarity = OUTCOME_UNCLEAR;
+		publish(m, &m->drafts[i]);
+		if (m->drafts[i].there)
+			m->named.drafts[m->named.count++] = m->drafts[i];
+		else
+			m->host->done(m->host->arg, m->drafts[i].job);
 	}
-	folder_release(m->folders);
-	for (size_t i = 0; i < m->count; i++)
-		m->host->done(m->host->arg, m->drafts[i].job);
 	m->count = 0;
+	folder_release(m->folders);
+	m->named.fresh = m->named.count > 0;
+	if (!m->named.fresh || m->named.working)
+		return;
+	m->named.working = true;
+	works_add(m->host->works, &m->named.work);
 }
 
 /* Where the batch in hand fills the cache of folders it is finished first. */
@@ -193,6 +236,7 @@ int maildir_open_folder(struct maildir *m, struct maildir_draft *draft)
 	result = folder_get(m->folders, drop_of(job), str_span(&job->target), &draft->folder, &job->result);
 	if (result == FOLDER_BUSY) {
 		commit(m);
+		settle(m);
 		result = folder_get(m->folders, drop_of(job), str_span(&job->target), &draft->folder, &job->result);
 	}
 	if (result == FOLDER_BUSY)

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#define SYNCER_FILES_MAX 256
+#define SYNCER_FILES_MAX 320
 
 struct syncer;
 

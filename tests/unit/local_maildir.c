@@ -81,7 +81,7 @@ static void run_all(struct fixture *f)
 {
 	do
 		batch_run(f->batch);
-	while (works_run(f->host.works));
+	while (works_run(f->host.works) || batch_waits(f->batch));
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
@@ -402,6 +402,26 @@ static void test_joined_jobs(void **state)
 	assert_int_equal(entries(f, "box/new"), 1);
 }
 
+/* A batch's names are answered for when their directory is synced: with the files of the next batch, or, where none follows, in the turn after. */
+static void test_batches_share_a_sync(void **state)
+{
+	struct fixture *f = *state;
+
+	f->count = 0;
+	for (unsigned n = 1; n <= 3; n++) {
+		deliver_add(f->deliver, make(f, n, "inbox", "\n"));
+		batch_run(f->batch);
+		assert_int_equal(entries(f, "box/new"), n);
+		assert_int_equal(f->count, n - 1);
+		assert_true(works_run(f->host.works));
+		assert_int_equal(f->count, n - 1);
+	}
+	run_all(f);
+	assert_int_equal(f->count, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(f->last[i].verdict, OUTCOME_DONE);
+}
+
 static int by_hand(const struct fixture *f, const char *message, const char *sender, const char *rcpt)
 {
 	struct byhand byhand = { .kind = &maildir_kind, .path = path_of(f, "hand"), .sender = sender, .recipients = STR_INIT(1024) };
@@ -478,6 +498,7 @@ int main(void)
 		TEST(test_links_are_not_followed),
 		TEST(test_message_in_a_file),
 		TEST(test_joined_jobs),
+		TEST(test_batches_share_a_sync),
 		TEST(test_by_hand),
 		cmocka_unit_test(test_names),
 	};
