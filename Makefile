@@ -102,6 +102,9 @@ demo:
 lint:
 	@tests/lint
 
+deb:
+	@service/deb '$(B)'
+
 clean:
 	rm -rf $(B)
 
@@ -110,5 +113,5 @@ install uninstall:
 
 -include $(shell find $(B) -path $(B)/peers -prune -o -type f -name '*.d' -print 2>/dev/null)
 
-.PHONY: all unit tools check demo lint clean install uninstall
+.PHONY: all unit tools check demo lint deb clean install uninstall
 .SECONDARY:
