@@ -7,8 +7,10 @@ void
 landing_close(struct send *s, struct file *f)
 {
 	f->open--;
-	if (f->open == 0)
+	if (f->open == 0) {
 		file_sweep(f, &s->table);
+		send_forget_lines(s, f);
+	}
 	removal_want(s, f);
 	move_want(s, f);
 }

@@ -98,8 +98,7 @@ forget(struct send *s, struct file *f)
 	file_sweep(f, &s->table);
 	window_forget(&s->window, f);
 	reader_forget(s, f);
-	if (s->replay_file == f)
-		s->replay_file = NULL;
+	send_forget_lines(s, f);
 	files_drop(&s->files, f);
 	return true;
 }

@@ -149,6 +149,15 @@ send_file_lines(struct send *s, struct file *f, uint32_t index, struct str *line
 	return replay_lines(&s->replay, index, lines);
 }
 
+void
+send_forget_lines(struct send *s, const struct file *f)
+{
+	if (s->replay_file != f)
+		return;
+	replay_free(&s->replay);
+	s->replay_file = NULL;
+}
+
 /* Files that are new, or may have grown unannounced. */
 static int
 scan(struct send *s, bool old)

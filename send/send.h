@@ -98,5 +98,6 @@ void send_settle_mark(struct send *s);
 void send_rescan(struct send *s);
 /* The message's lines in outcome/N, with those that are not written yet.  0 or -1 with errno. */
 int send_file_lines(struct send *s, struct file *f, uint32_t index, struct str *lines);
+void send_forget_lines(struct send *s, const struct file *f);	/* nobody asks for them any more: they take as much memory as they are long */
 
 #endif
