@@ -229,7 +229,7 @@ class Chain:
         left = []
         for place in PLACES:
             for name in os.listdir(os.path.join(self.spool, place)):
-                if name in ('lock', 'mark', 'config'):
+                if name in ('lock', 'mark', 'config', 'away'):
                     continue
                 if place == 'journal':
                     try:

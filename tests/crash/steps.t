@@ -43,7 +43,7 @@ def strace(call, inject):
 
 
 def names(spool, place):
-    return sorted(n for n in os.listdir(os.path.join(spool, place)) if n not in ('lock', 'mark', 'config'))
+    return sorted(n for n in os.listdir(os.path.join(spool, place)) if n not in ('lock', 'mark', 'config', 'away'))
 
 
 def new_spool(prefix):
