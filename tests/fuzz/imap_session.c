@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * libFuzzer: a session and a server that says anything.  The first bytes choose the account and its items; of what follows, \1 stands for the tag of the oldest command that
- * was not used yet, \2 for that of the newest, \3 lets the session read what was said so far, \4 ends the connection and begins another, \5 has it leave.  The rules of imap_world.h must hold,
- * and what was never on its way to the server must not be called unclear, nor done what no OK followed.
+ * was not used yet, \2 for that of the newest, \3 lets the session read what was said so far, \4 ends the connection and begins another, \5 has it leave.
+ * The rules of imap_world.h must hold, and what was never on its way to the server must not be called unclear, nor done what no OK followed.
  */
 #include "../unit/imap_world.h"
 
