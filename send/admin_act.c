@@ -270,15 +270,34 @@ set_show(struct admin_show *show, int fd, uint64_t at, uint64_t size)
 	return NULL;
 }
 
+/* Whether the record that a file begins with can be read, and is the user's. */
+static bool
+is_owner(int fd, uid_t uid)
+{
+	struct str head = STR_INIT(RECORD_HEADER_MAX);
+	enum record_kind kind;
+	struct record record;
+	size_t need = 65536;
+	bool is = false;
+	ssize_t n;
+
+	while (need > head.len && str_reserve(&head, need - head.len) == 0 && (n = pread(fd, head.data + head.len, need - head.len, (off_t)head.len)) > 0) {
+		head.len += (size_t)n;
+		kind = record_read(head.data, head.len, &record, &need);
+		is = kind == RECORD_WHOLE && record.uid == uid;
+		if (kind != RECORD_MORE)
+			break;
+	}
+	str_free(&head);
+	return is;
+}
+
 /* A file of one record: in deferred/ or dead/.  NULL with *found, or why not. */
 static const char *
 show_file(struct send *s, enum spool_place place, struct id id, bool all, uid_t uid, struct admin_show *show, bool *found)
 {
-	char name[ID_TEXT_MAX], head[65536];
-	struct record record;
+	char name[ID_TEXT_MAX];
 	struct stat st;
-	size_t need;
-	ssize_t n;
 	const char *why = "it cannot be read";
 	int fd;
 
@@ -287,11 +306,10 @@ show_file(struct send *s, enum spool_place place, struct id id, bool all, uid_t 
 	if (fd < 0)
 		return NULL;
 	*found = true;
-	n = pread(fd, head, sizeof(head), 0);
 	/* Who owns it must be known to show it to others than operators. */
-	if (n > 0 && !all && (record_read(head, (size_t)n, &record, &need) != RECORD_WHOLE || record.uid != uid))
+	if (!all && !is_owner(fd, uid))
 		why = "it is not yours";
-	else if (n > 0 && fstat(fd, &st) == 0)
+	else if (fstat(fd, &st) == 0 && st.st_size > 0)
 		return set_show(show, fd, 0, (uint64_t)st.st_size);
 	close(fd);
 	return why;
