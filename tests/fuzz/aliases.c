@@ -62,7 +62,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size || plan_add_local(&plan, span_of("localhost")) < 0)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	plan.aliases = alias_table_new();
+	plan.aliases = alias_table_new(NULL);
 	if (alias_table_load(plan.aliases, path, &error) == 0 && alias_table_finish(plan.aliases, &plan, &error) == 0)
 		expand_all(plan.aliases, &plan);
 	else if (error.len == 0 || strchr(error.data, ':') == NULL)
