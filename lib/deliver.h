@@ -72,7 +72,7 @@ bool deliver_job_is_settled(const struct deliver_job *job, size_t n);
 bool deliver_job_all_settled(const struct deliver_job *job);	/* false for one without recipients (by hand): it is delivered all the same */
 /* How many connections may be used for its drop at once: most, or fewer where whoever hands out the jobs says so. */
 size_t deliver_job_connections(const struct deliver_job *job, size_t most);
-/* Microseconds after which whoever waits for it takes a stage for dead that says nothing of it; 0: nobody waits like that. */
+/* Microseconds after which whoever waits for it takes a stage for dead that says nothing of it; CLOCK_NEVER: nobody waits like that. */
 uint64_t deliver_job_patience(const struct deliver_job *job);
 /* Bytes from offset on of the message, from head and descriptor: up to size.  The count, 0 at its end, or -1 with errno (ENODATA: the file is shorter than was said).  Not with stream. */
 ssize_t deliver_job_read(const struct deliver_job *job, uint64_t offset, void *data, size_t size);

@@ -104,24 +104,25 @@ bool deliver_job_recipient_attribute(const struct deliver_job *job, size_t n, co
 	return find_attribute(&job->recipient_attributes, prefix, name, value);
 }
 
-static uint64_t number_of(const struct deliver_job *job, const char *name, uint64_t most)
+static bool number_of(const struct deliver_job *job, const char *name, uint64_t most, uint64_t *number)
 {
 	struct span value;
-	uint64_t number;
 
-	return deliver_job_attribute(job, name, &value) && !span_decimal(value, most, &number) ? number : 0;
+	return deliver_job_attribute(job, name, &value) && !span_decimal(value, most, number);
 }
 
 size_t deliver_job_connections(const struct deliver_job *job, size_t most)
 {
-	uint64_t limit = number_of(job, "connections", UINT64_MAX);
+	uint64_t limit;
 
-	return limit && limit < most ? (size_t)limit : most;
+	return number_of(job, "connections", UINT64_MAX, &limit) && limit && limit < most ? (size_t)limit : most;
 }
 
 uint64_t deliver_job_patience(const struct deliver_job *job)
 {
-	return number_of(job, "timeout", UINT32_MAX) * CLOCK_SECOND;
+	uint64_t seconds;
+
+	return number_of(job, "timeout", UINT32_MAX, &seconds) ? seconds * CLOCK_SECOND : CLOCK_NEVER;
 }
 
 const struct outcome *deliver_job_outcome(const struct deliver_job *job, size_t n)

@@ -260,7 +260,7 @@ void deliver_alive(struct deliver_job *job)
 	uint64_t now = clock_boot(), patience = deliver_job_patience(job);
 
 	/* Who does not say how long he waits does not know of it. */
-	if (!patience)
+	if (patience == CLOCK_NEVER)
 		return;
 	if (!job->alive)
 		job->alive = now;

@@ -191,10 +191,12 @@ struct link *link_new(const struct link_world *world, const struct route *route,
 
 void link_send(struct link *link, struct mail *mail)
 {
+	uint64_t patience = deliver_job_patience(mail->job);
+
 	link_enter(link);
 	link->due = mail->due;
 	link->mail = mail;
-	link->lively = deliver_job_patience(mail->job) / 4;
+	link->lively = patience == CLOCK_NEVER ? 0 : patience / 4;
 	link->moved = link->touched;
 	session_send(link->session, mail);
 	if (!link->dead && link->stream)
