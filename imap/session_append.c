@@ -237,27 +237,31 @@ static bool fits_group(const struct session *s, const struct item *first, const 
 	    !(s->append_limit && item->body.length > s->append_limit) && !(s->account->limit && item->body.length > s->account->limit);
 }
 
-/* How many of those that wait go into one command. */
-static size_t group_size(const struct session *s, const struct item *first)
+/* How many of those that wait go into one command; full: no more would, whatever comes. */
+static size_t group_size(const struct session *s, const struct item *first, bool *full)
 {
 	size_t count = 0, most = first->together && first->together < SESSION_GROUP_MAX ? first->together : SESSION_GROUP_MAX;
+	const struct item *item = first;
 	uint64_t bytes = 0;
 
+	*full = true;
 	if (!(s->capabilities & SESSION_MULTIAPPEND))
 		return 1;
-	for (const struct item *item = first; item && count < most && fits_group(s, first, item); item = item->next) {
+	for (; item && count < most && fits_group(s, first, item); item = item->next) {
 		bytes += item->body.length;
 		if (count && bytes > SESSION_GROUP_BYTES)
 			break;
 		count++;
 	}
+	*full = item || count == most;
 	return count < SESSION_GROUP_LEAST ? 1 : count;
 }
 
 static bool begin_flight(struct session *s, struct item *first)
 {
 	struct session_flight *flight = calloc(1, sizeof *flight);
-	size_t count = group_size(s, first);
+	bool full;
+	size_t count = group_size(s, first, &full);
 	struct item **end;
 
 	if (!flight) {
@@ -297,10 +301,10 @@ static bool begin_flight(struct session *s, struct item *first)
 static bool may_grow(struct session *s, const struct item *item)
 {
 	size_t enough = s->item_count < SESSION_GROUP_MAX ? SESSION_GROUP_MAX / 2 : SESSION_GROUP_MAX;
-	bool busy = s->flight_count > 1 || s->item_count >= SESSION_GROUP_MAX / 2;
+	bool busy = s->flight_count > 1 || s->item_count >= SESSION_GROUP_MAX / 2, full;
 	uint64_t now;
 
-	if (!busy || !(s->capabilities & SESSION_MULTIAPPEND) || !fits_group(s, item, item) || item->together || group_size(s, item) >= enough)
+	if (!busy || item->together || item->body.length > SESSION_GROUP_BYTES / SESSION_GROUP_LEAST || group_size(s, item, &full) >= enough || full)
 		return false;
 	now = clock_boot();
 	if (!s->held_since)

@@ -17,8 +17,8 @@
 #define SESSION_UIDS_MAX (64U * 1024)
 #define SESSION_OUTPUT_MAX (256U * 1024)
 #define SESSION_FLIGHTS_MAX 64			/* commands that are not answered */
-#define SESSION_ITEMS_MAX 1024			/* items under way: what a fast server stores in the time that its answers take */
-#define SESSION_GROUP_MAX 512			/* items in one MULTIAPPEND … */
+#define SESSION_ITEMS_MAX 2048			/* items under way: what a fast server stores in the time that its answers take */
+#define SESSION_GROUP_MAX 256			/* items in one MULTIAPPEND … */
 #define SESSION_GROUP_BYTES (2U * 1024 * 1024)	/* … and their bytes */
 #define SESSION_GROUP_SPLIT 16			/* a group that is refused is tried again in that many parts */
 #define SESSION_GROUP_LEAST 4			/* fewer are sent one by one */

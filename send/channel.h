@@ -12,7 +12,7 @@
 #include "outage.h"
 #include "table.h"
 
-#define CHANNEL_WINDOW 1024	/* jobs in flight */
+#define CHANNEL_WINDOW 2048	/* jobs in flight */
 #define CHANNEL_BATCH 64	/* jobs a turn */
 #define CHANNEL_BUCKETS 512	/* a power of 2 */
 

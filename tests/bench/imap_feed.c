@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Hands messages to a deliverer as send does, 1024 at a time, and prints the seconds until the last is answered: imap_feed SOCKET DROP FILE COUNT.  Each job is the message in
+ * Hands messages to a deliverer as send does, 2048 at a time, and prints the seconds until the last is answered: imap_feed SOCKET DROP FILE COUNT.  Each job is the message in
  * FILE with a Received field of its own before it; large ones go as a descriptor.  Exit status 1 if any answer was not K.
  */
 #include <err.h>
@@ -17,7 +17,8 @@
 #include "ctrl.h"
 #include "id.h"
 
-#define WINDOW 1024
+#define WINDOW 2048
+#define WINDOW_LARGE 64		/* more descriptors do not wait in a socket */
 #define INLINE_MAX 61440
 
 struct feed {
@@ -68,7 +69,7 @@ static void send_one(struct feed *feed)
 
 static void fill(struct feed *feed)
 {
-	unsigned long window = feed->size > INLINE_MAX / 2 ? WINDOW / 16 : WINDOW;
+	unsigned long window = feed->size > INLINE_MAX / 2 ? WINDOW_LARGE : WINDOW;
 
 	while (feed->sent < feed->wanted && feed->sent - feed->answered < window)
 		send_one(feed);
