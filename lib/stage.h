@@ -58,6 +58,7 @@ struct stage_program {
 	/* After jail and sandbox; stage_finish may be called.  Returns as prepare. */
 	int (*start)(void *self, struct stage *stage, struct str *error);
 	void (*drain)(void *self, struct stage *stage);	/* NULL: the stage leaves at once */
+	void (*rest)(void *self);	/* there was no work for a second: what can be had again may be freed; or NULL */
 };
 
 /* The common options, as parsed */

@@ -41,6 +41,9 @@ struct stage {
 	struct loop_watch *log_watch;	/* while lines wait for a sink that the loop can watch */
 	struct loop_timer log_timer;	/* while they wait for one that it cannot */
 	struct loop_timer patience;	/* from drain on */
+	struct loop_timer rest;		/* from work on, until there was none for a while */
+	uint64_t worked;
+	bool resting;			/* this turn is the rest's own */
 	bool started;			/* start was reached: its hook owns the sockets */
 	bool draining, finished, over;
 	int status;

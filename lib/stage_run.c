@@ -10,10 +10,13 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "memory.h"
 #include "stage_internal.h"
 
 #define PATIENCE (20 * CLOCK_SECOND)	/* from TERM to leaving; supervisors wait longer */
 #define LOG_PAUSE CLOCK_SECOND		/* between attempts at a log that cannot be watched (a full disk, a reader that is gone) */
+
+#define REST CLOCK_SECOND		/* without work, until memory is given back */
 
 /* systemd's readiness protocol (sd_notify(3)): datagrams to the socket that NOTIFY_SOCKET names, a path or, behind an @, an abstract name. */
 void
@@ -156,6 +159,35 @@ retry_log(void *arg)
 		wait_for_log(stage);
 }
 
+/* What a burst of mail took is freed in pieces, between what stays: it is worth a look when the burst is over. */
+static void
+rest(void *arg)
+{
+	struct stage *stage = arg;
+	uint64_t due = stage->worked + REST;
+	stage->resting = true;
+	if (loop_now(stage->loop) < due)
+		loop_timer_set(stage->loop, &stage->rest, due);
+	else {
+		if (stage->program->rest != NULL)
+			stage->program->rest(stage->self);
+		memory_give_back();
+	}
+}
+
+static bool
+note_work(void *arg)
+{
+	struct stage *stage = arg;
+	if (!stage->resting) {
+		stage->worked = loop_now(stage->loop);
+		if (!loop_timer_is_set(&stage->rest))
+			loop_timer_set(stage->loop, &stage->rest, stage->worked + REST);
+	}
+	stage->resting = false;
+	return false;
+}
+
 /* A turn's lines leave together, in as few writes as the pipe allows. */
 static bool
 write_log(void *arg)
@@ -172,12 +204,13 @@ stage_run_loop(struct stage *stage)
 	if (stage->finished)
 		return 0;
 	/* the last hook, behind those that start has added: what they log leaves in the same turn */
-	if (loop_turn(stage->loop, write_log, stage) != 0) {
+	if (loop_turn(stage->loop, note_work, stage) != 0 || loop_turn(stage->loop, write_log, stage) != 0) {
 		str_printf(&stage->error, "loop: %s", strerror(errno));
 		return EX_OSERR;
 	}
 	loop_timer_init(&stage->log_timer, retry_log, stage);
 	loop_timer_init(&stage->patience, out_of_patience, stage);
+	loop_timer_init(&stage->rest, rest, stage);
 	log_batch(stage->log, true);
 	int result = loop_run(stage->loop);
 	int why = errno;
@@ -186,6 +219,7 @@ stage_run_loop(struct stage *stage)
 	stage->log_watch = NULL;
 	loop_timer_clear(stage->loop, &stage->log_timer);
 	loop_timer_clear(stage->loop, &stage->patience);
+	loop_timer_clear(stage->loop, &stage->rest);
 	if (result == 0)
 		return 0;
 	str_cut(&stage->error, 0);

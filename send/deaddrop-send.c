@@ -28,6 +28,7 @@ static const struct stage_program program = {
 	.check = settings_check,
 	.start = send_start,
 	.drain = send_drain,
+	.rest = send_rest,
 };
 
 int

@@ -371,6 +371,16 @@ send_start(void *self, struct stage *stage, struct str *error)
 	return EX_OK;
 }
 
+/* What was read ahead is read again when there is work. */
+void
+send_rest(void *self)
+{
+	struct send *s = self;
+
+	window_free(&s->window);
+	window_free(&s->reader.window);
+}
+
 void
 send_drain(void *self, struct stage *stage)
 {

@@ -87,6 +87,7 @@ void *send_create(void);
 void send_destroy(void *self);
 int send_start(void *self, struct stage *stage, struct str *error);
 void send_drain(void *self, struct stage *stage);
+void send_rest(void *self);
 
 /* Whether one more message may be taken into memory. */
 bool send_has_room(const struct send *s);

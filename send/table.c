@@ -4,10 +4,12 @@
 #include "file.h"
 #include "table.h"
 
-#define SLAB 512
+/* Large, so that few of its pages are shared with what comes and goes; what was never used takes no memory. */
+#define SLAB 4096
 
 struct table_slab {
 	struct table_slab *next;
+	size_t used;
 	struct entry entries[SLAB];
 };
 
@@ -20,11 +22,6 @@ grow(struct table *t)
 		return -1;
 	slab->next = t->slabs;
 	t->slabs = slab;
-	for (size_t i = SLAB; i-- > 0;) {
-		slab->entries[i].flags = ENTRY_GONE;
-		slab->entries[i].link = t->free;
-		t->free = &slab->entries[i];
-	}
 	return 0;
 }
 
@@ -33,10 +30,14 @@ table_new(struct table *t)
 {
 	struct entry *e;
 
-	if (t->free == NULL && grow(t) < 0)
+	if (t->free != NULL) {
+		e = t->free;
+		t->free = e->link;
+	} else if ((t->slabs != NULL && t->slabs->used < SLAB) || grow(t) == 0) {
+		e = &t->slabs->entries[t->slabs->used++];
+	} else {
 		return NULL;
-	e = t->free;
-	t->free = e->link;
+	}
 	*e = (struct entry){ .flags = 0 };
 	t->count++;
 	return e;
@@ -75,7 +76,7 @@ void
 table_each(struct table *t, void (*visit)(void *arg, struct entry *e), void *arg)
 {
 	for (struct table_slab *slab = t->slabs; slab != NULL; slab = slab->next)
-		for (size_t i = 0; i < SLAB; i++)
+		for (size_t i = 0; i < slab->used; i++)
 			if ((slab->entries[i].flags & ENTRY_GONE) == 0)
 				visit(arg, &slab->entries[i]);
 }
