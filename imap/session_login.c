@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* From the greeting to a session that can append: one function a state. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -191,9 +192,12 @@ static void begin_authentication(struct session *s)
  * binding says so in the account. */
 static bool retry_unbound(struct session *s, const struct response *response)
 {
+	char what[64];
+
 	if (response->status != RESPONSE_NO || !strstr(sasl_name(s->mechanism), "-PLUS") || s->account->sasl || span_is_nocase(response->code, "AUTHENTICATIONFAILED"))
 		return false;
-	session_log(s, "login", "is refused with channel binding, and tries once more without:", response->text);
+	snprintf(what, sizeof what, "%s is refused; once more without:", sasl_name(s->mechanism));
+	session_log(s, "login", what, response->text);
 	s->unbound = true;
 	sasl_client_free(s->sasl);
 	s->sasl = NULL;

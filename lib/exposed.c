@@ -30,12 +30,22 @@ static void add_who(struct str *line, const struct stat *about)
 		(void)str_printf(line, "group %lu", (unsigned long)about->st_gid);
 }
 
+/* Once for each file: many accounts may share one. */
+static bool is_told(const struct exposed *exposed, const char *path)
+{
+	struct str end = STR_INIT(2 * PLACE_MAX);
+	bool told = str_printf(&end, " chmod 0600 %s\n", path) == 0 && strstr(exposed->lines.data, end.data) != NULL;
+
+	str_free(&end);
+	return told;
+}
+
 void exposed_file(struct exposed *exposed, const char *where, const char *path)
 {
 	struct str line = STR_INIT(4 * PLACE_MAX);
 	struct stat about;
 
-	if (stat(path, &about) < 0 || is_private(exposed, &about))
+	if (stat(path, &about) < 0 || is_private(exposed, &about) || is_told(exposed, path))
 		return;
 	(void)str_printf(&line, "%s: %s is for its owner alone, but can be %s by ", where, path, (about.st_mode & 044) != 0 ? "read" : "changed");
 	add_who(&line, &about);
