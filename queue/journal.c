@@ -17,7 +17,7 @@
 #define BATCH_MAX (16U * 1024 * 1024)		/* one message with the largest envelope fits */
 #define BLANK_LEAST (UINT64_C(16) * 1024)
 #define BLANK_MOST (UINT64_C(1024) * 1024)
-#define BLANK_BELOW (128U * 1024)	/* bytes of a batch */
+#define BLANK_BELOW (16U * 1024)	/* bytes of a message */
 #define PIECE (16U * 1024)
 #define PIECES (BLANK_MOST / PIECE)
 #define RETRY (1 * CLOCK_SECOND)
@@ -304,11 +304,11 @@ static void write_done(struct commit_job *job)
 	}
 }
 
-/* How many NULs go behind a batch that ends where no block is written yet.  They spare the next commits the file system's own, which is less than what a large
- * batch would cost if it were written twice. */
-static uint64_t blank_behind(const struct segment *segment, size_t batch)
+/* How many NULs go behind a batch that ends where no block is written yet.  They spare the next commits the file system's own, which for large messages is less than
+ * what it costs to write all their blocks twice. */
+static uint64_t blank_behind(const struct segment *segment, size_t bytes, size_t messages)
 {
-	if (batch >= BLANK_BELOW)
+	if (bytes / messages >= BLANK_BELOW)
 		return 0;
 	return segment->blank < BLANK_LEAST ? BLANK_LEAST : segment->blank > BLANK_MOST ? BLANK_MOST : segment->blank;
 }
@@ -317,7 +317,7 @@ static void start(struct journal *j)
 {
 	struct segment *segment = j->current;
 	uint64_t end = segment->length + j->bytes.len;
-	uint64_t more = blank_behind(segment, j->bytes.len);
+	uint64_t more = blank_behind(segment, j->bytes.len, j->batch.count);
 	bool alone = j->batch.count == 1 && !j->waiting.first && j->last_took < INLINE_BELOW;
 
 	j->write = (struct write){
