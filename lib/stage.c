@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "stage_internal.h"
 #include "version.h"
 
@@ -330,6 +331,7 @@ stage_main(const struct stage_program *program, int argc, char **argv)
 		return EX_OSERR;
 	signal(SIGPIPE, SIG_IGN);
 	leave_no_core();
+	memory_begin();
 	init(&stage, program);
 	stage.argc = argc;
 	stage.argv = argv;
