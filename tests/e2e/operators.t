@@ -165,7 +165,8 @@ if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
 		as_user 12345 "$bin/deaddrop-mailq" --admin "$chain/admin.ctrl" remove --all > /dev/null; is $? 0 "one's own is removed"
 		wait_for 5 waits 1; ok $? "and no other"
 		# one whose envelope is larger than a read is one's own as well
-		stage_stop send; send_options="$send_options --journal-wait 1s"; stage_start send; wait_for 5 test -S "$chain/admin.ctrl"; chmod 0777 "$chain/admin.ctrl"
+		stage_stop send; send_options="$send_options --journal-wait 1s"; old=$(stat -c %i "$chain/admin.ctrl")
+		stage_start send; wait_for 5 sh -c "[ \$(stat -c %i '$chain/admin.ctrl') != $old ]"; chmod 0777 "$chain/admin.ctrl"
 		long=$(printf '%0900d' 0)
 		printf 'Subject: large\n\n' | as_user 12345 "$scratch/sendmail" --out "$chain/queue.ctrl" -f me@localhost $(for i in $(seq 90); do echo "$i$long"; done); wait_for 5 waits 2
 		wait_for 15 sh -c "grep -lq 'Subject: large' '$chain'/deferred/*"; ok $? "a large one is deferred"
