@@ -215,6 +215,9 @@ def try_corpus(who, arguments, mailbox, to='frank@localhost', altered=(), added=
     for name, data in corpus():
         shutil.rmtree(mailbox, True)
         r = run(*arguments, *FROM, '--recipient', to, message=data)
+        for again in range(5):		# a server that closes while it is still sent to may take its answer with it: then it is later, and tried again
+            if name in refused and r.returncode == 75:
+                r = run(*arguments, *FROM, '--recipient', to, message=data)
         got = stored(mailbox) if not r.returncode else []
         got = [without(g, added, data) for g in got]
         if name in refused:
