@@ -104,8 +104,6 @@ void link_on_timer(void *arg)
 	bool ready = session_is_ready(link->session);
 	uint64_t now = loop_now(link->world->loop), touched = link->touched;
 
-	if (link->stream)
-		stream_look(link->stream);
 	link_look_alive(link);
 	link_arm(link);
 	if (link->timer.due > now) {
