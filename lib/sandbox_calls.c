@@ -48,6 +48,7 @@ static const int files[] = {
 	SYS_openat, SYS_openat2, SYS_fdatasync, SYS_fsync, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_unlinkat, SYS_mkdirat, SYS_sync_file_range, SYS_syncfs,
 	SYS_faccessat, SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_truncate, SYS_fallocate, SYS_copy_file_range, SYS_sendfile, SYS_flock,
 	SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_utimensat, SYS_statfs, SYS_fstatfs, SYS_getcwd, SYS_chdir, SYS_fchdir, SYS_readahead,
+	SYS_fsetxattr, SYS_fgetxattr, SYS_fremovexattr,
 #ifdef SYS_fadvise64
 	SYS_fadvise64,
 #endif

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crc32c.h"
 #include "mbox_internal.h"
 
 #define LOCK_PAUSE (CLOCK_SECOND / 20)
@@ -94,18 +95,29 @@ static enum work_next give_up(struct mailbox *box)
 	return finish(box);
 }
 
+/* What a process wrote that died may not be durable yet. */
+static bool found_any(const struct mailbox *box)
+{
+	for (size_t i = 0; i < box->count; i++)
+		if (mbox_find_found(&box->find, box->jobs[i]))
+			return true;
+	return false;
+}
+
 /* Durable as a whole, or cut off as a whole: a file that grew by what is not durable would be found by the next attempt all the same. */
 static enum work_next sync_file(struct mailbox *box)
 {
-	if (box->end == box->base && !box->find.torn && !box->lock.recovered)
+	const struct mbox_note note = { box->base, box->end, box->crc };
+	bool written = box->end != box->base, cut;
+	int error;
+
+	/* Until the note says what the file holds, it says that all behind base is to be cut off: nothing may be answered before. */
+	if (!mbox_note_set(box->fd, &note) && ((!written && !box->find.torn && !found_any(box)) || !fsync(box->fd))) {
+		(void)mbox_note_remove(box->fd);
 		return finish(box);
-	if (fsync(box->fd) == 0)
-		return finish(box);
-
-	int error = errno;
-
-	bool cut = ftruncate(box->fd, (off_t)box->base) == 0;
-
+	}
+	error = errno;
+	cut = ftruncate(box->fd, (off_t)box->base) == 0;
 	if (!cut)
 		error = errno;
 	for (size_t i = 0; i < box->count; i++) {
@@ -129,6 +141,7 @@ static int write_all(struct mailbox *box)
 			continue;
 		if (n <= 0)
 			return -1;
+		box->crc = crc32c(box->crc, box->piece.data + done, (size_t)n);
 		done += (size_t)n;
 		box->end += (uint64_t)n;
 	}
@@ -143,6 +156,7 @@ static void roll_back(struct mailbox *box, int error)
 		box->jobs[box->at]->missing = false;
 	}
 	box->end = box->length;
+	box->crc = box->crc_before;
 	trouble(box, box->at, error);
 	for (size_t i = box->at + 1; box->stuck && i < box->count; i++)
 		if (!box->over[i])
@@ -173,6 +187,7 @@ static void begin_job(struct mailbox *box)
 	struct deliver_job *job = box->jobs[box->at];
 
 	box->length = box->end;
+	box->crc_before = box->crc;
 	if (mbox_find_found(&box->find, job)) {
 		outcome_set(&job->result, OUTCOME_DONE, "2.0.0", "found in %s", box->drop->name);
 		box->over[box->at] = true;
@@ -184,10 +199,18 @@ static void begin_job(struct mailbox *box)
 	}
 }
 
+/* All behind base is to be cut off if the host goes down now. */
+static int note_base(const struct mailbox *box)
+{
+	return mbox_note_set(box->fd, &(struct mbox_note){ .base = box->base });
+}
+
 static enum work_next write_jobs(struct mailbox *box)
 {
 	uint64_t stop = box->end + STEP_BYTES;
 
+	if (box->end > box->base + STEP_BYTES)
+		(void)note_base(box);
 	while (box->at < box->count && box->end < stop) {
 		if (!box->writing && !box->over[box->at])
 			begin_job(box);
@@ -224,7 +247,7 @@ static enum work_next begin_writing(struct mailbox *box)
 		if (ftruncate(box->fd, (off_t)box->base) < 0)
 			return fail(box, errno);
 	}
-	if (end_last_message(box) < 0) {
+	if (note_base(box) < 0 || end_last_message(box) < 0) {
 		int error = errno;
 
 		if (box->end != box->base && ftruncate(box->fd, (off_t)box->base) < 0)
@@ -246,56 +269,10 @@ static enum work_next look(struct mailbox *box)
 	return more ? WORK_AGAIN : begin_writing(box);
 }
 
-/* Whether what lies behind the noted length is the one message, not whole, that the dead holder was writing: others, who do not know
- * FILE.lock, may have written since. */
-static int is_ours(const struct mailbox *box, uint64_t from)
-{
-	char *bytes = malloc(MBOX_PIECE + 8);
-	size_t kept = 0;
-	int result = 1;
-
-	if (!bytes)
-		return -1;
-	for (uint64_t at = from; at < box->base && result == 1;) {
-		size_t want = box->base - at < MBOX_PIECE ? (size_t)(box->base - at) : MBOX_PIECE;
-
-		if (pread(box->fd, bytes + kept, want, (off_t)at) != (ssize_t)want)
-			result = -1;
-		else if ((at == from && memcmp(bytes, "From ", want < 5 ? want : 5)) || memmem(bytes, kept + want, "\nFrom ", 6))
-			result = 0;
-		at += want;
-		want += kept;
-		kept = want < 5 ? want : 5;
-		memmove(bytes, bytes + want - kept, kept);
-	}
-	free(bytes);
-	return result;
-}
-
-static int recover(struct mailbox *box)
-{
-	int ours;
-
-	if (!box->lock.recovered || box->lock.length >= box->base || box->appender->bare)
-		return 0;
-	ours = is_ours(box, box->lock.length);
-	if (ours <= 0)
-		return ours;
-	if (ftruncate(box->fd, (off_t)box->lock.length) < 0)
-		return -1;
-	box->base = box->lock.length;
-	return 0;
-}
-
 /* Under the lock, and before anything else. */
 static enum work_next begin_looking(struct mailbox *box)
 {
-	struct stat info;
-
-	if (fstat(box->fd, &info) < 0)
-		return fail(box, errno);
-	box->base = (uint64_t)info.st_size;
-	if (recover(box) < 0)
+	if (mbox_recover(box) < 0)
 		return fail(box, errno);
 	box->end = box->base;
 	if (mbox_find_begin(&box->find, box->fd, box->base, style_of(box), box->jobs, box->count) < 0)

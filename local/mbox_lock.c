@@ -8,19 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "mbox_note.h"
 
 static const char mark[] = "deaddrop-local ";	/* then the length, a blank, when the host was started (microseconds since 1970), a newline */
 
 #define NOTE_LENGTH (sizeof mark - 1 + 20 + 1 + 20 + 1)
 #define NOTE_MAX 64
 #define NOTHING ((uint64_t)INT64_MAX)	/* the length before any message is written */
-#define SAME_START CLOCK_SECOND		/* clocks are adjusted */
-
-static uint64_t started(void)
-{
-	return clock_wall() - clock_boot();
-}
 
 static int set_name(struct str *name, const char *file, const char *unique)
 {
@@ -46,7 +40,7 @@ int mbox_lock_note(const struct mbox_lock *lock, uint64_t length)
 	if (lock->dot < 0)
 		return 0;
 	if (str_add(&text, mark) < 0 || str_add_decimal(&text, length, 20) < 0 || str_add_char(&text, ' ') < 0 ||
-	    str_add_decimal(&text, started(), 20) < 0 || str_add_char(&text, '\n') < 0 ||
+	    str_add_decimal(&text, mbox_note_started(), 20) < 0 || str_add_char(&text, '\n') < 0 ||
 	    pwrite(lock->dot, text.data, text.len, 0) != (ssize_t)text.len)
 		result = -1;
 	str_free(&text);
@@ -55,8 +49,8 @@ int mbox_lock_note(const struct mbox_lock *lock, uint64_t length)
 
 /*
  * False: it is not one of ours.  After a power cut the file may be there with what the disk had of it: NULs, or the length before a message
- * that was whole in the end, and answered.  So what was noted before the host was started holds no more: nothing is cut off by it, and what
- * is not whole is left to the repeat of its message.
+ * that was whole in the end, and answered.  So what was noted before the host was started holds no more, and nothing is cut off by it:
+ * after a power cut the note on the file itself tells (mbox_note.h), and where there is none the repeat of the message.
  */
 static bool read_note(int fd, uint64_t *length)
 {
@@ -64,7 +58,7 @@ static bool read_note(int fd, uint64_t *length)
 	char text[NOTE_MAX];
 	const char *numbers = text + sizeof mark - 1;
 	ssize_t got = pread(fd, text, sizeof text, 0);
-	uint64_t then, now = started();
+	uint64_t then;
 
 	*length = NOTHING;
 	if (got != (ssize_t)NOTE_LENGTH)
@@ -74,7 +68,7 @@ static bool read_note(int fd, uint64_t *length)
 	if (memcmp(text, mark, sizeof mark - 1) || span_decimal((struct span){ numbers, 20 }, INT64_MAX, length) ||
 	    span_decimal((struct span){ numbers + 21, 20 }, INT64_MAX, &then))
 		return false;
-	if (then > now + SAME_START || now > then + SAME_START)
+	if (!mbox_note_is_this_start(then))
 		*length = NOTHING;
 	return true;
 }

@@ -4,7 +4,7 @@
  *
  * Our FILE.lock says how long the file was before the message that is being written, and when the host was started.  Who holds it has it
  * locked (fcntl), so that one whose holder died is known at once, and what he left behind is cut off, unless the host went down with him:
- * then nobody knows which note the disk kept.  Somebody else's is taken for stale when it has not been touched for five minutes.
+ * then nobody knows which note the disk kept, and the one on the file itself counts (mbox_note.h).  Somebody else's is taken for stale when it has not been touched for five minutes.
  */
 #ifndef DEADDROP_LOCAL_MBOX_LOCK_H
 #define DEADDROP_LOCAL_MBOX_LOCK_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* mbox: what is written, what is found again, the locks. */
+/* mbox: what is written, what is found again, the locks, the note for after a power cut. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -10,13 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "../../lib/crc32c.h"
 #include "../../local/mbox_find.h"
 #include "../../local/mbox_lock.h"
+#include "../../local/mbox_note.h"
 #include "../../local/mbox_render.h"
 
 #define TRACE "Return-Path: <a b@x>\nDelivered-To: frank\n"
@@ -268,6 +271,74 @@ static void test_locks(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* ---- the note on the file ---- */
+
+#define DAY 86400
+#define MICROSECONDS 1000000ULL
+
+/* A file with content, last written that many seconds after the note, whose host was started so many days ago; what recovery leaves of it. */
+static off_t recovered(int fd, const char *content, size_t len, struct mbox_note note, time_t after, int days)
+{
+	time_t then = time(NULL) - days * (time_t)DAY + 100;
+	struct timespec times[2] = { { then + after, 0 }, { then + after, 0 } };
+	char text[128];
+	struct stat info;
+	int length;
+
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(pwrite(fd, content, len, 0), len);
+	length = snprintf(text, sizeof text, "%llu %llu %u %llu %llu", (unsigned long long)note.base, (unsigned long long)note.end, note.crc,
+	    (unsigned long long)mbox_note_started() - (unsigned long long)days * DAY * MICROSECONDS, (unsigned long long)then * MICROSECONDS);
+	assert_int_equal(fsetxattr(fd, "user.deaddrop", text, (size_t)length, 0), 0);
+	assert_int_equal(futimens(fd, times), 0);
+	assert_int_equal(mbox_note_recover(fd), 1);
+	assert_int_equal(mbox_note_remove(fd), 0);
+	assert_int_equal(mbox_note_recover(fd), 0);
+	assert_int_equal(fstat(fd, &info), 0);
+	return info.st_size;
+}
+
+static void test_note(void **state)
+{
+	static const char old[] = "durable\n", new[] = "durable\nFrom new\n\0text\n\n", lost[] = "durable\n\0\0\0\0\0\0\0\0\0\0text\n\n",
+	    other[] = "durable\nFrom new\n\nXext\n\n", changed[] = "durable\nFrom New\n\0text\n\n";
+	const size_t base = sizeof old - 1, end = sizeof new - 1;
+	const struct mbox_note writing = { base, 0, 0 }, written = { base, end, crc32c(0, new + base, end - base) };
+	char name[] = "/tmp/local_mbox.XXXXXX";
+	int fd = mkstemp(name);
+
+	(void)state;
+	unlink(name);
+	if (fsetxattr(fd, "user.deaddrop", "x", 1, 0) < 0)
+		skip();
+	assert_int_equal(mbox_note_recover(fd), 0);
+	/* durable as a whole, or not */
+	assert_int_equal(recovered(fd, new, end, written, 0, 1000), end);
+	assert_int_equal(recovered(fd, lost, end, written, 0, 1000), base);
+	assert_int_equal(recovered(fd, new, end - 3, written, 0, 1000), base);
+	assert_int_equal(recovered(fd, new, end, writing, 2, 1000), base);
+	assert_int_equal(recovered(fd, old, base, written, 0, 1000), base);
+	assert_int_equal(recovered(fd, old, 3, written, 0, 1000), 3);
+	/* the host was not started since: what a process wrote is there */
+	assert_int_equal(recovered(fd, lost, end, written, -200, 0), end);
+	assert_int_equal(recovered(fd, new, end, writing, -200, 0), end);
+	/* somebody wrote since, or before us */
+	assert_int_equal(recovered(fd, lost, end, written, 1, 1000), end);
+	assert_int_equal(recovered(fd, new, end, writing, 60, 1000), end);
+	assert_int_equal(recovered(fd, lost, sizeof lost, written, 0, 1000), sizeof lost);
+	/* a reader's mark on one of them; with a NUL beside it that could be a hole */
+	assert_int_equal(recovered(fd, other, end, written, 0, 1000), end);
+	assert_int_equal(recovered(fd, changed, end, written, 0, 1000), base);
+	/* what no note of ours looks like */
+	assert_int_equal(fsetxattr(fd, "user.deaddrop", "0 0 0 0", 7, 0), 0);
+	assert_int_equal(mbox_note_recover(fd), 0);
+	assert_int_equal(mbox_note_set(fd, &written), 0);
+	assert_int_equal(mbox_note_recover(fd), 1);
+	assert_int_equal(mbox_note_remove(fd), 0);
+	assert_int_equal(mbox_note_remove(fd), 0);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_torn),
 		cmocka_unit_test(test_locks),
+		cmocka_unit_test(test_note),
 	};
 
 	setenv("TZ", "UTC", 1);
