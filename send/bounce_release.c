@@ -52,7 +52,7 @@ release(struct send *s, struct id id)
 	if (search.entry == NULL && !will_be_found(s, id))
 		deferred_enter(s, id);
 	else if (search.entry != NULL && (search.entry->flags & ENTRY_FLYING) == 0)
-		deferred_schedule(s, search.entry, 0);
+		schedule_entry(s, search.entry, 0);
 	return 0;
 }
 

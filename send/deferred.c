@@ -13,14 +13,6 @@
 
 #define LOOKS 200		/* files that are looked at in a turn */
 #define TAKES 64		/* messages whose time has come, in a turn */
-#define HEAP_SLACK 1024U	/* entries beside those of messages before equal ones are looked for */
-#define CHECK (60 * CLOCK_SECOND)	/* the wall clock may have been set: due times are looked at this often */
-
-static void
-nothing(void *arg)
-{
-	(void)arg;		/* the turn that the timer began does the work */
-}
 
 static void
 again(void *arg)
@@ -36,9 +28,7 @@ deferred_init(struct send *s)
 	struct deferred *d = &s->deferred;
 
 	list_init(&d->unwritten);
-	loop_timer_init(&d->due, nothing, s);
 	loop_timer_init(&d->again, again, s);
-	d->heap = (struct prioq)PRIOQ_INIT;
 }
 
 int
@@ -57,56 +47,8 @@ deferred_start(struct send *s, struct str *error)
 void
 deferred_free(struct send *s)
 {
-	prioq_free(&s->deferred.heap);
 	free(s->deferred.ids);
 	s->deferred.ids = NULL;
-}
-
-static void
-set_timer(struct send *s)
-{
-	struct prioq_entry least;
-	uint64_t now = clock_wall(), wait = CHECK;
-
-	if (!prioq_peek(&s->deferred.heap, &least)) {
-		loop_timer_clear(s->loop, &s->deferred.due);
-		return;
-	}
-	if (least.due <= now)
-		wait = 0;
-	else if (least.due - now < CHECK)
-		wait = least.due - now;
-	loop_timer_set(s->loop, &s->deferred.due, clock_boot() + wait);
-}
-
-/* Who only looks at a message puts it in again as it was: that must not fill the heap until its time comes. */
-static int
-put(struct send *s, struct entry *e, uint64_t next)
-{
-	struct deferred *d = &s->deferred;
-
-	if (d->heap.len > HEAP_SLACK + 4 * s->table.deferred && d->heap.len / 2 > d->heap_unique) {
-		prioq_unique(&d->heap);
-		d->heap_unique = d->heap.len;
-	}
-	return prioq_put(&d->heap, next, e);
-}
-
-void
-deferred_schedule(struct send *s, struct entry *e, uint64_t next)
-{
-	uint64_t now = clock_wall();
-
-	/* Further ahead than any wait: the clock was wrong.  It is looked at now, and the time is set right in its file. */
-	if (next > now + retry_longest(&s->config.retry) + CLOCK_SECOND)
-		next = now;
-	e->is.next = next;
-	if (put(s, e, next) < 0) {
-		log_errno(s->log, "schedule a deferred message");
-		e->flags |= ENTRY_STUCK;
-		return;
-	}
-	set_timer(s);
 }
 
 void
@@ -176,7 +118,7 @@ rest(struct send *s, struct mail *m)
 
 	takeoff_end(s, m);
 	if (next != UINT64_MAX)
-		deferred_schedule(s, e, next);
+		schedule_entry(s, e, next);
 }
 
 static void
@@ -264,8 +206,8 @@ watch(struct send *s, struct mail *m)
 {
 	uint64_t next = next_of(s, m);
 
-	if (next != UINT64_MAX && put(s, m->entry, next) == 0)
-		set_timer(s);
+	if (next != UINT64_MAX)
+		schedule_flying(s, m->entry, next);
 }
 
 void
@@ -273,17 +215,6 @@ deferred_answered(struct send *s, struct mail *m)
 {
 	if (m->jobs > 1 && m->branched)
 		watch(s, m);
-}
-
-static bool
-flies_and_is_due(const struct entry *e, uint64_t now)
-{
-	const struct mail *m = e->is.mail;
-
-	for (size_t i = 0; i < m->count; i++)
-		if (target_is_due(m, &m->targets[i], now))
-			return true;
-	return false;
 }
 
 int
@@ -319,46 +250,6 @@ deferred_take(struct send *s, struct entry *e, struct channel *only)
 	return result;
 }
 
-/* The entry whose time has come, or NULL.  What was scheduled anew since, or is gone, is passed over. */
-static struct entry *
-next_due(struct send *s, uint64_t now)
-{
-	struct prioq_entry least;
-
-	while (prioq_peek(&s->deferred.heap, &least) && least.due <= now) {
-		struct entry *e = least.item;
-
-		prioq_take(&s->deferred.heap, &least);
-		if ((e->flags & (ENTRY_GONE | ENTRY_STUCK)) != 0 || e->place != ENTRY_DEFERRED)
-			continue;
-		if ((e->flags & ENTRY_FLYING) != 0 ? flies_and_is_due(e, now) : e->is.next == least.due)
-			return e;
-	}
-	return NULL;
-}
-
-static void
-set_right(void *arg, struct entry *e)
-{
-	struct send *s = arg;
-
-	if (e->place == ENTRY_DEFERRED && (e->flags & (ENTRY_FLYING | ENTRY_STUCK)) == 0)
-		deferred_schedule(s, e, e->is.next);
-}
-
-/* Where the wall clock was set back, what was due soon by it would wait for as long. */
-static void
-watch_clock(struct send *s)
-{
-	struct deferred *d = &s->deferred;
-	int64_t ahead = (int64_t)(clock_wall() - clock_boot());
-
-	if (d->clock_known && ahead < d->clock_ahead - (int64_t)CLOCK_SECOND)
-		table_each(&s->table, set_right, s);
-	d->clock_known = true;
-	d->clock_ahead = ahead;
-}
-
 bool
 deferred_turn(struct send *s)
 {
@@ -367,7 +258,7 @@ deferred_turn(struct send *s)
 	struct entry *e;
 	int n;
 
-	watch_clock(s);
+	schedule_turn(s);
 	for (n = 0; n < LOOKS && d->id_next < d->id_count && !d->blocked; n++)
 		deferred_look(s, d->ids[d->id_next++]);
 	if (d->id_next == d->id_count && d->ids != NULL) {
@@ -377,18 +268,15 @@ deferred_turn(struct send *s)
 	}
 	if (s->draining || s->mark_failed || d->blocked || s->earlier.passing)
 		return d->ids != NULL && !d->blocked;
-	for (n = 0; n < TAKES && send_has_room(s) && (e = next_due(s, now)) != NULL; n++)
+	for (n = 0; n < TAKES && send_has_room(s) && (e = schedule_due(s, now)) != NULL; n++)
 		if (takeoff_entry(s, e, NULL) < 0 && (e->flags & ENTRY_FLYING) == 0 && e->queued == 0)
-			deferred_schedule(s, e, now + CLOCK_SECOND);
-	set_timer(s);
+			schedule_entry(s, e, now + CLOCK_SECOND);
+	schedule_timer(s);
 	return d->ids != NULL || (n == TAKES && send_has_room(s));
 }
 
 bool
 deferred_is_idle(const struct send *s)
 {
-	struct prioq_entry least;
-
-	return s->deferred.ids == NULL && list_empty(&s->deferred.unwritten)
-	    && !(prioq_peek(&s->deferred.heap, &least) && least.due <= clock_wall());
+	return s->deferred.ids == NULL && list_empty(&s->deferred.unwritten) && schedule_is_idle(s);
 }

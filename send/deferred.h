@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Deferred messages: deferred/ID, one file each.  At the start only their names are read; the files are looked at a few a turn, so that
- * nothing waits for them.  Then each is an entry with the time of its next try, in a heap.
+ * nothing waits for them.  Then each is an entry with the time of its next try (schedule.h).
  */
 #ifndef DEADDROP_DEFERRED_H
 #define DEADDROP_DEFERRED_H
 
 #include "list.h"
 #include "loop.h"
-#include "prioq.h"
 #include "table.h"
 
 #define DEFERRED_UNSYNCED_MAX 64
@@ -21,23 +20,17 @@ struct mail;
 struct deferred {
 	struct id *ids;			/* those not looked at yet: from id_next */
 	size_t id_count, id_next;
-	struct prioq heap;
-	size_t heap_unique;		/* entries when equal ones were last taken out */
 	struct list unwritten;		/* mails with lines to write, or landed */
-	struct loop_timer due, again;
+	struct loop_timer again;
 	bool blocked;			/* writing failed; again is set */
 	int unsynced[DEFERRED_UNSYNCED_MAX];
 	size_t unsynced_count;
-	bool clock_known;
-	int64_t clock_ahead;		/* of the wall clock before boot time */
 };
 
 void deferred_init(struct send *s);
 int deferred_start(struct send *s, struct str *error);
 void deferred_free(struct send *s);
 bool deferred_turn(struct send *s);				/* true: there is more to do */
-/* An entry that has just come from the journal and is in deferred/ now. */
-void deferred_schedule(struct send *s, struct entry *e, uint64_t next);
 /* A file that was put into deferred/ just now: an entry of its own, due. */
 void deferred_enter(struct send *s, struct id id);
 int deferred_take(struct send *s, struct entry *e, struct channel *only);	/* as takeoff_entry */

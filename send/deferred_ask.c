@@ -95,5 +95,5 @@ deferred_enter(struct send *s, struct id id)
 	e->at.name = id.name;
 	e->index = id.index;
 	s->table.deferred++;
-	deferred_schedule(s, e, 0);
+	schedule_entry(s, e, 0);
 }

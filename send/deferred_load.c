@@ -146,7 +146,7 @@ deferred_look(struct send *s, struct id id)
 	m = deferred_load(s, e, &file);
 	if (m == NULL) {
 		if ((e->flags & (ENTRY_STUCK | ENTRY_GONE)) == 0)
-			deferred_schedule(s, e, clock_wall() + CLOCK_SECOND);
+			schedule_entry(s, e, clock_wall() + CLOCK_SECOND);
 		return;
 	}
 	held = bounce_is_held(m, file.lines);

@@ -166,7 +166,7 @@ settle_one(struct send *s, struct file *f, struct moving *mv)
 		s->table.deferred++;
 		s->put_off |= !mv->settled;
 		if (mv->next != 0 || e->queued == 0)
-			deferred_schedule(s, e, mv->next);
+			schedule_entry(s, e, mv->next);
 	}
 	landing_close(s, f);
 }

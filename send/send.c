@@ -53,6 +53,7 @@ send_create(void)
 	status_init(s);
 	s->status_path = (struct str)STR_INIT(4096);
 	deferred_init(s);
+	schedule_init(s);
 	return s;
 }
 
@@ -61,7 +62,7 @@ static void
 clear_timers(struct send *s)
 {
 	struct loop_timer *const timers[] = { &s->rescan, &s->drain_limit, &s->mark_again, &s->outcomes.sync, &s->outcomes.again,
-		&s->deferred.due, &s->deferred.again, &s->mover.tick, &s->removal.tick };
+		&s->schedule.timer, &s->deferred.again, &s->mover.tick, &s->removal.tick };
 
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		if (loop_timer_is_set(timers[i]))
@@ -83,6 +84,7 @@ send_destroy(void *self)
 	drops_free(s);
 	bounces_free(s);
 	deferred_free(s);
+	schedule_free(s);
 	if (s->files.buckets != NULL)
 		files_free(&s->files);
 	table_free(&s->table);

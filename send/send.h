@@ -23,6 +23,7 @@
 #include "plan.h"
 #include "reader.h"
 #include "removal.h"
+#include "schedule.h"
 #include "stage.h"
 #include "status.h"
 #include "table.h"
@@ -63,6 +64,7 @@ struct send {
 	struct reader reader;
 	struct outcomes outcomes;
 	struct deferred deferred;
+	struct schedule schedule;
 	struct mover mover;
 	struct removal removal;
 	struct channels channels;
