@@ -22,6 +22,11 @@ DELAY = 20
 SLOW = {'far': {'fdm': 50, 'imaplib': 200, 'curl': 500}, 'loop': {'fdm': 500, 'imaplib': 5000, 'curl': 5000}}
 
 
+def received(n):
+    """What comes before a message that went through the chain, as imap_feed writes it: the limit sends the same bytes."""
+    return b'Received: by host (uid 0)\n\tid 1796080000000000-0123456789abcdef-%d;\n\tSat, 21 Nov 2026 06:00:51 +0000\n' % n
+
+
 def message(size):
     head = b'From: root@example.org\nTo: frank@example.org\nSubject: a message of a benchmark\nDate: Sat, 21 Nov 2026 06:00:51 +0000\nMessage-ID: <one@example.org>\n\n'
     line = b'Twelve bytes and some more words that make a line of ordinary text.\n'
@@ -53,14 +58,11 @@ def empty():
 
 # ---- the limit ----
 def bare(port, count, data, group):
-    data = data.replace(b'\n', b'\r\n')
-    piece = b' () "21-Nov-2026 06:00:51 +0000" {%d+}\r\n' % len(data) + data
-    commands = []
-    left = count
-    while left:
-        n = min(group, left)
-        commands.append(b'a APPEND INBOX' + piece * n + b'\r\n')
-        left -= n
+    pieces = []
+    for n in range(count):
+        whole = (received(n) + data).replace(b'\n', b'\r\n')
+        pieces.append(b' () "21-Nov-2026 06:00:51 +0000" {%d+}\r\n' % len(whole) + whole)
+    commands = [b'a APPEND INBOX' + b''.join(pieces[n:n + group]) + b'\r\n' for n in range(0, count, group)]
     begun = time.time()
     s = socket.create_connection(('localhost', port))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
