@@ -31,6 +31,7 @@ struct feed {
 	size_t head_len;
 	unsigned long wanted, sent, answered, refused;
 	struct id_name name;
+	struct str body;
 };
 
 /* False: the descriptor must wait. */
@@ -48,19 +49,19 @@ static void send_one(struct feed *feed)
 {
 	struct id id = { .name = feed->name, .index = (uint32_t)feed->sent };
 	char text[ID_TEXT_MAX];
-	struct str body = STR_INIT(65535);
+	struct str *body = &feed->body;
 
 	id_text(id, text);
+	str_cut(body, 0);
 	ctrl_printf(feed->c, 'J', "%s-0-%016llx", text, 7ULL);
 	ctrl_send(feed->c, 'D', span_of(feed->drop));
 	ctrl_send(feed->c, 'S', span_of("root"));
 	ctrl_printf(feed->c, 'A', "arrival=%" PRIu64, clock_wall());
 	ctrl_send(feed->c, 'R', span_of("frank"));
-	str_printf(&body, "Received: by host (uid 0)\n\tid %s;\n\tSat, 21 Nov 2026 06:00:51 +0000\n", text);
-	if (str_append(&body, feed->head, feed->head_len) < 0)
+	str_printf(body, "Received: by host (uid 0)\n\tid %s;\n\tSat, 21 Nov 2026 06:00:51 +0000\n", text);
+	if (str_append(body, feed->head, feed->head_len) < 0)
 		err(EX_OSERR, "memory");
-	ctrl_send(feed->c, 'B', str_span(&body));
-	str_free(&body);
+	ctrl_send(feed->c, 'B', str_span(body));
 	if (!send_rest(feed))
 		err(EX_OSERR, "sending a descriptor");
 	ctrl_send(feed->c, 'E', span_of(""));
@@ -126,6 +127,7 @@ int main(int argc, char **argv)
 	if (argc != 5)
 		errx(EX_USAGE, "usage: imap_feed SOCKET DROP FILE COUNT");
 	feed.drop = argv[2];
+	feed.body = (struct str)STR_INIT(65535);
 	feed.wanted = strtoul(argv[4], NULL, 10);
 	feed.loop = loop_new();
 	hub = feed.loop ? ctrl_hub_new(feed.loop, "feed", 64U << 20) : NULL;
