@@ -252,6 +252,8 @@ static enum work_next begin_writing(struct mailbox *box)
 
 		if (box->end != box->base && ftruncate(box->fd, (off_t)box->base) < 0)
 			error = errno;
+		else
+			(void)mbox_note_remove(box->fd);	/* what others write now is not to be cut off */
 		return fail(box, error);
 	}
 	box->state = write_jobs;
